@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+# bulla_fuzzer(NAME ROOMS …): tests/fuzz/NAME.c defines LLVMFuzzerTestOneInput. Always built as a program that replays
+# tests/fuzz/corpus/NAME and tests/fuzz/regress/NAME in the normal test run; with BULLA_BUILD_FUZZERS also as NAME_fuzz
+# under libFuzzer.
+function(bulla_fuzzer name)
+  cmake_parse_arguments(FUZZ "" "" "ROOMS;LINKS" ${ARGN})
+  set(programs ${name})
+  if(BULLA_BUILD_FUZZERS)
+    list(APPEND programs ${name}_fuzz)
+  endif()
+  foreach(program IN LISTS programs)
+    add_executable(${program} ${name}.c)
+    target_include_directories(${program} PRIVATE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/tests)
+    foreach(room IN LISTS FUZZ_ROOMS)
+      target_include_directories(${program} PRIVATE ${PROJECT_BINARY_DIR}/rooms/${room})
+      target_link_libraries(${program} PRIVATE room_${room})
+    endforeach()
+    target_link_libraries(${program} PRIVATE bulla_flags ${FUZZ_LINKS})
+  endforeach()
+  target_sources(${name} PRIVATE replay.c)
+  if(BULLA_BUILD_FUZZERS)
+    target_compile_options(${name}_fuzz PRIVATE -fsanitize=fuzzer)
+    target_link_options(${name}_fuzz PRIVATE -fsanitize=fuzzer)
+  endif()
+  add_test(NAME fuzz.${name} COMMAND ${name} ${CMAKE_CURRENT_SOURCE_DIR}/corpus/${name} ${CMAKE_CURRENT_SOURCE_DIR}/regress/${name})
+  set_tests_properties(fuzz.${name} PROPERTIES LABELS fuzz TIMEOUT 300)
+endfunction()

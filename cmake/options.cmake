@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
+option(BULLA_WERROR "Treat warnings as errors" OFF)
+option(BULLA_BUILD_EXAMPLES "Build examples/" ${PROJECT_IS_TOP_LEVEL})
+option(BULLA_BUILD_BENCH "Build bench/" OFF)
+option(BULLA_BUILD_FUZZERS "Build the fuzzers with libFuzzer (clang only)" OFF)
+set(BULLA_SANITIZE "" CACHE STRING "Sanitizers for the whole build, such as address,undefined or thread")
+set(BULLA_IPSEC_MB AUTO CACHE STRING "AEAD engine on Intel's libipsec-mb: AUTO (when installed), ON or OFF")
+set_property(CACHE BULLA_IPSEC_MB PROPERTY STRINGS AUTO ON OFF)
+
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE RelWithDebInfo CACHE STRING "Build type" FORCE)
+endif()
+set(CMAKE_C_STANDARD 17)
+set(CMAKE_C_STANDARD_REQUIRED ON)
+set(CMAKE_C_EXTENSIONS ON)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_C_VISIBILITY_PRESET hidden)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)

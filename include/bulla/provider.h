@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The seam. A provider is one master key in some key store, opened by its address; it wraps and unwraps data keys. A
+ * wrapper (such as the unwrap cache below) is a provider around another provider. Every call goes through a dispatcher
+ * that checks what goes in and what comes out, so a faulty back end is caught here and nowhere else.
+ *
+ * Addresses: local:NAME, file:PATH?namespace=N&name=K, env:VAR?namespace=N&name=K, rsa:PATH?namespace=N&name=K; see
+ * docs/guide/addresses.md.
+ *
+ * All functions are safe from any thread. Outputs are untouched on failure.
+ */
+#ifndef BULLA_PROVIDER_H
+#define BULLA_PROVIDER_H
+
+#include "bulla/context.h"
+#include "bulla/key.h"
+#include "bulla/secret.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A wrapped data key as messages carry it (message-header.md, Encrypted Data Key Entry). Borrowed views when the caller
+ * fills it; one allocation when the library returns a pointer to it. */
+typedef struct bulla_wrapped {
+    bulla_view provider; /* who can open it: "bulla", a namespace, "aws-kms"; UTF-8 */
+    bulla_view info;     /* which key: the provider's own words */
+    bulla_view blob;     /* the wrapped key itself */
+} bulla_wrapped;
+
+/* bulla_wrapped_copy makes an owned copy. Free it with bulla_wrapped_free. Errors: ELIMIT (a part over 65,535 bytes),
+ * ENOMEM. */
+BULLA_API BULLA_MUST_USE bulla_status bulla_wrapped_copy(bulla_call *call, const bulla_wrapped *wrapped,
+                                                         bulla_wrapped **out_wrapped);
+
+/* bulla_wrapped_free releases what the library returned. Accepts NULL. */
+BULLA_API void bulla_wrapped_free(bulla_wrapped *wrapped);
+
+/* bulla_provider_name returns the back end's name, such as "file". Static; never NULL. */
+BULLA_API const char *bulla_provider_name(const bulla_provider *provider);
+
+/* bulla_provider_matches tells, without asking the store, whether this provider may be able to open `wrapped`. */
+BULLA_API bool bulla_provider_matches(const bulla_provider *provider, const bulla_wrapped *wrapped);
+
+/* bulla_provider_describe says what the store knows of the key. Members the store does not know are zero.
+ * Errors: ENOKEY, EDESTROYED, EUNAVAIL and the other classes; no answer is never "no such key". */
+BULLA_API BULLA_MUST_USE bulla_status bulla_provider_describe(bulla_provider *provider, bulla_call *call,
+                                                              bulla_key_info *out_info);
+
+/* bulla_provider_wrap wraps `dek` under the key's primary version with `context` (may be NULL) bound.
+ * Ownership: *out_wrapped is the caller's. Errors: ESTATE, EUNSUPPORTED, … */
+BULLA_API BULLA_MUST_USE bulla_status bulla_provider_wrap(bulla_provider *provider, bulla_call *call,
+                                                          bulla_context *context, bulla_secret *dek,
+                                                          bulla_wrapped **out_wrapped);
+
+/* bulla_provider_unwrap opens `wrapped`. Anything wrong with the bytes or the context is EINTEGRITY and no more than
+ * that; a key that is not this provider's is ENOKEY. Ownership: *out_dek holds one reference, possibly shared. */
+BULLA_API BULLA_MUST_USE bulla_status bulla_provider_unwrap(bulla_provider *provider, bulla_call *call,
+                                                            bulla_context *context, const bulla_wrapped *wrapped,
+                                                            bulla_secret **out_dek);
+
+/* bulla_provider_datakey makes a data key of `len` bytes (16 to 64) together with its wrapped form. Where the store has
+ * no such operation it is drawn here and wrapped there. */
+BULLA_API BULLA_MUST_USE bulla_status bulla_provider_datakey(bulla_provider *provider, bulla_call *call,
+                                                             bulla_context *context, size_t len, bulla_secret **out_dek,
+                                                             bulla_wrapped **out_wrapped);
+
+/* bulla_provider_rewrap wraps the same data key under the key's primary version, inside the store where the store can
+ * and keeps the context, else here. */
+BULLA_API BULLA_MUST_USE bulla_status bulla_provider_rewrap(bulla_provider *provider, bulla_call *call,
+                                                            bulla_context *context, const bulla_wrapped *wrapped,
+                                                            bulla_wrapped **out_wrapped);
+
+/* bulla_provider_rotate makes a new primary version and returns its number. Not idempotent: after EUNKNOWN look with
+ * bulla_provider_describe. */
+BULLA_API BULLA_MUST_USE bulla_status bulla_provider_rotate(bulla_provider *provider, bulla_call *call,
+                                                            uint32_t *out_version);
+
+/* bulla_provider_purge forgets every data key that was opened with `key_id` (empty: all of them). */
+BULLA_API void bulla_provider_purge(bulla_provider *provider, bulla_view key_id);
+
+/* bulla_provider_ref and bulla_provider_unref share and release a provider. Both accept NULL. */
+BULLA_API bulla_provider *bulla_provider_ref(bulla_provider *provider);
+BULLA_API void bulla_provider_unref(bulla_provider *provider);
+
+/* The unwrap cache: a provider that keeps opened data keys for a while. A hit takes no call to the store, no allocation
+ * and no system call. Destroying or disabling a key takes effect here after at most ttl_ms unless it is purged. */
+typedef struct bulla_cache_options {
+    size_t size;          /* sizeof(bulla_cache_options) */
+    uint32_t ttl_ms;      /* how long an opened key may be used; required, 1 ms to 24 h */
+    uint32_t max_entries; /* 0: 4,096; oldest unused goes first; at most 1,048,576 */
+    uint64_t max_uses;    /* hits on one entry before the store is asked again; 0: no limit */
+} bulla_cache_options;
+
+typedef struct bulla_cache_stats {
+    uint64_t hits, misses, expired, used_up, evicted, purged;
+    uint64_t entries;
+    uint32_t ttl_ms;
+} bulla_cache_stats;
+
+/* bulla_cache_new wraps `inner` (one more reference is taken). Errors: EINVAL (no TTL), ENOMEM. */
+BULLA_API BULLA_MUST_USE bulla_status bulla_cache_new(bulla_call *call, bulla_provider *inner,
+                                                      const bulla_cache_options *options, bulla_provider **out_cache);
+
+/* bulla_cache_stats_get fills `out_stats`. EINVAL when `cache` is not a cache. */
+BULLA_API BULLA_MUST_USE bulla_status bulla_cache_stats_get(bulla_provider *cache, bulla_call *call,
+                                                            bulla_cache_stats *out_stats);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/bytes.h"
+
+int bulla_view_compare(bulla_view a, bulla_view b)
+{
+    size_t len = a.len < b.len ? a.len : b.len;
+    int order = len == 0 ? 0 : memcmp(a.data, b.data, len);
+    if (order != 0) return order;
+    return a.len < b.len ? -1 : a.len > b.len;
+}
+
+bool bulla_equal_ct(const uint8_t *a, const uint8_t *b, size_t len)
+{
+    volatile uint8_t difference = 0;
+    for (size_t i = 0; i < len; i++)
+        difference = (uint8_t)(difference | (a[i] ^ b[i]));
+    return difference == 0;
+}
+
+/* Length of the UTF-8 sequence at `text` (RFC 3629: shortest form, no surrogates, up to U+10FFFF), 0 when malformed. */
+static size_t sequence_len(const uint8_t *text, size_t len)
+{
+    uint8_t lead = text[0];
+    if (lead < 0x80) return 1;
+    size_t need = lead >= 0xC2 && lead <= 0xDF ? 2 : (lead & 0xF0) == 0xE0 ? 3 : lead >= 0xF0 && lead <= 0xF4 ? 4 : 0;
+    if (need == 0 || need > len) return 0;
+    uint8_t low = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
+    uint8_t high = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
+    if (text[1] < low || text[1] > high) return 0;
+    for (size_t i = 2; i < need; i++)
+        if ((text[i] & 0xC0) != 0x80) return 0;
+    return need;
+}
+
+bool bulla_utf8_is(bulla_view text)
+{
+    for (size_t at = 0; at < text.len;) {
+        size_t len = sequence_len(text.data + at, text.len - at);
+        if (len == 0) return false;
+        at += len;
+    }
+    return true;
+}
+
+bulla_view bulla_read_view(bulla_reader *reader, size_t len)
+{
+    if (reader->failed || len > reader->rest.len) {
+        reader->failed = true;
+        return (bulla_view){NULL, 0};
+    }
+    bulla_view taken = {reader->rest.data, len};
+    if (len != 0) reader->rest.data += len;
+    reader->rest.len -= len;
+    return taken;
+}
+
+static uint64_t read_big_endian(bulla_reader *reader, size_t len)
+{
+    bulla_view bytes = bulla_read_view(reader, len);
+    uint64_t value = 0;
+    for (size_t i = 0; i < bytes.len; i++)
+        value = value << 8 | bytes.data[i];
+    return value;
+}
+
+uint8_t bulla_read_u8(bulla_reader *reader)
+{
+    return (uint8_t)read_big_endian(reader, 1);
+}
+
+uint16_t bulla_read_u16(bulla_reader *reader)
+{
+    return (uint16_t)read_big_endian(reader, 2);
+}
+
+uint32_t bulla_read_u32(bulla_reader *reader)
+{
+    return (uint32_t)read_big_endian(reader, 4);
+}
+
+uint64_t bulla_read_u64(bulla_reader *reader)
+{
+    return read_big_endian(reader, 8);
+}
+
+void bulla_write_view(bulla_writer *writer, bulla_view bytes)
+{
+    if (writer->failed || (writer->out != NULL && bytes.len > writer->cap - writer->len)) {
+        writer->failed = true;
+        return;
+    }
+    if (writer->out != NULL) bulla_copy(writer->out + writer->len, bytes.data, bytes.len);
+    writer->len += bytes.len;
+}
+
+static void write_big_endian(bulla_writer *writer, uint64_t value, size_t len)
+{
+    uint8_t bytes[8];
+    bulla_put_u64(bytes, value);
+    bulla_write_view(writer, bulla_view_of(bytes + 8 - len, len));
+}
+
+void bulla_write_u8(bulla_writer *writer, uint8_t value)
+{
+    write_big_endian(writer, value, 1);
+}
+
+void bulla_write_u16(bulla_writer *writer, uint16_t value)
+{
+    write_big_endian(writer, value, 2);
+}
+
+void bulla_write_u32(bulla_writer *writer, uint32_t value)
+{
+    write_big_endian(writer, value, 4);
+}
+
+void bulla_write_u64(bulla_writer *writer, uint64_t value)
+{
+    write_big_endian(writer, value, 8);
+}
+
+void bulla_write_view16(bulla_writer *writer, bulla_view bytes)
+{
+    if (bytes.len > UINT16_MAX) writer->failed = true;
+    bulla_write_u16(writer, (uint16_t)bytes.len);
+    bulla_write_view(writer, bytes);
+}
+
+/* 0 to 15 for a hexadecimal digit, -1 otherwise, without a table that the value could be read from by timing. */
+static int hex_value(unsigned c)
+{
+    unsigned digit = c - '0', letter = (c | 32u) - 'a';
+    int is_digit = (int)((digit - 10u) >> 31), is_letter = (int)((letter - 6u) >> 31);
+    int known = is_digit | is_letter;
+    return (is_digit * (int)(digit & 15u) + is_letter * (int)((letter + 10u) & 15u)) - (1 - known);
+}
+
+void bulla_hex_encode(bulla_view bytes, char *out)
+{
+    for (size_t i = 0; i < 2 * bytes.len; i++) {
+        unsigned nibble = (bytes.data[i / 2] >> (i % 2 == 0 ? 4 : 0)) & 15u;
+        unsigned above_nine = (9u - nibble) >> 31;
+        out[i] = (char)('0' + nibble + above_nine * ('a' - '0' - 10));
+    }
+    out[2 * bytes.len] = '\0';
+}
+
+bool bulla_hex_decode(bulla_view text, uint8_t *out, size_t len)
+{
+    if (text.len != 2 * len) return false;
+    int bad = 0;
+    for (size_t i = 0; i < len; i++) {
+        int high = hex_value(text.data[2 * i]), low = hex_value(text.data[2 * i + 1]);
+        bad |= (high | low) < 0;
+        out[i] = (uint8_t)(((unsigned)high << 4 | ((unsigned)low & 15u)) & 0xFFu);
+    }
+    return bad == 0;
+}
+
+/* 1 when low <= c <= high. */
+static unsigned within(unsigned c, unsigned low, unsigned high)
+{
+    return ((low - 1u - c) & (c - high - 1u)) >> 31;
+}
+
+static char base64_digit(unsigned value)
+{
+    unsigned c = within(value + 1, 1, 26) * (value + 'A') + within(value, 26, 51) * (value - 26 + 'a') +
+                 within(value, 52, 61) * (value - 52 + '0') + within(value, 62, 62) * '+' + within(value, 63, 63) * '/';
+    return (char)c;
+}
+
+/* 0 to 63, or 64 for what is no digit. */
+static unsigned base64_value(unsigned c)
+{
+    unsigned upper = within(c, 'A', 'Z'), lower = within(c, 'a', 'z'), digit = within(c, '0', '9');
+    unsigned plus = within(c, '+', '+'), slash = within(c, '/', '/');
+    unsigned known = upper | lower | digit | plus | slash;
+    return upper * (c - 'A') + lower * (c - 'a' + 26) + digit * (c - '0' + 52) + plus * 62 + slash * 63 +
+           (1 - known) * 64;
+}
+
+void bulla_base64_encode(bulla_view bytes, char *out)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < bytes.len; i += 3) {
+        size_t have = bytes.len - i;
+        unsigned group = (unsigned)bytes.data[i] << 16;
+        if (have > 1) group |= (unsigned)bytes.data[i + 1] << 8;
+        if (have > 2) group |= bytes.data[i + 2];
+        out[at++] = base64_digit(group >> 18);
+        out[at++] = base64_digit(group >> 12 & 63);
+        out[at++] = '=';
+        out[at++] = '=';
+        if (have > 1) out[at - 2] = base64_digit(group >> 6 & 63);
+        if (have > 2) out[at - 1] = base64_digit(group & 63);
+    }
+    out[at] = '\0';
+}
+
+bool bulla_base64_decode(bulla_view text, uint8_t *out, size_t cap, size_t *out_len)
+{
+    if (text.len % 4 != 0) return false;
+    size_t pad = 0;
+    while (pad < 2 && pad < text.len && text.data[text.len - 1 - pad] == '=')
+        pad++;
+    size_t len = text.len / 4 * 3 - pad;
+    if (len > cap) return false;
+    unsigned bad = 0, group = 0;
+    size_t at = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned value = i >= text.len - pad ? 0 : base64_value(text.data[i]);
+        bad |= value >> 6;
+        group = group << 6 | (value & 63);
+        if (i % 4 != 3) continue;
+        for (unsigned k = 0; k < 3; k++) {
+            uint8_t byte = (uint8_t)(group >> (16 - 8 * k));
+            if (at < len)
+                out[at++] = byte;
+            else
+                bad |= byte; /* bits under the padding must be zero: one text for one value */
+        }
+        group = 0;
+    }
+    if (bad != 0) return false;
+    *out_len = len;
+    return true;
+}

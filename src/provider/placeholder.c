@@ -1,0 +1,1 @@
+/* empty */ typedef int bulla_placeholder_provider;

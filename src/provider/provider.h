@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The seam as the rooms above see it: the public headers, with cleanup for their types. */
+#ifndef BULLA_PROVIDER_PROVIDER_H
+#define BULLA_PROVIDER_PROVIDER_H
+
+#include "base/macros.h"
+#include "bulla/provider_impl.h"
+
+BULLA_AUTO_DEFINE(bulla_provider, bulla_provider_unref)
+BULLA_AUTO_DEFINE(bulla_wrapped, bulla_wrapped_free)
+
+/* Makes an owned wrapped key of three parts. */
+BULLA_MUST_USE bulla_status bulla_wrapped_new(bulla_call *call, bulla_view provider, bulla_view info, bulla_view blob,
+                                              bulla_wrapped **out_wrapped);
+
+#endif
