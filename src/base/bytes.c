@@ -127,19 +127,23 @@ void bulla_write_view16(bulla_writer *writer, bulla_view bytes)
     bulla_write_view(writer, bytes);
 }
 
-/* 0 to 15 for a hexadecimal digit, -1 otherwise, without a table that the value could be read from by timing. */
-static int hex_value(unsigned c)
+/* 1 when low <= c <= high. */
+static unsigned within(unsigned c, unsigned low, unsigned high)
 {
-    unsigned digit = c - '0', letter = (c | 32u) - 'a';
-    int is_digit = (int)((digit - 10u) >> 31), is_letter = (int)((letter - 6u) >> 31);
-    int known = is_digit | is_letter;
-    return (is_digit * (int)(digit & 15u) + is_letter * (int)((letter + 10u) & 15u)) - (1 - known);
+    return ((low - 1u - c) & (c - high - 1u)) >> 31;
+}
+
+/* 0 to 15 for a hexadecimal digit, 16 for what is none: no table, no branch that the value could be read from. */
+static unsigned hex_value(unsigned c)
+{
+    unsigned digit = within(c, '0', '9'), upper = within(c, 'A', 'F'), lower = within(c, 'a', 'f');
+    return digit * (c - '0') + upper * (c - 'A' + 10) + lower * (c - 'a' + 10) + (1 - (digit | upper | lower)) * 16;
 }
 
 void bulla_hex_encode(bulla_view bytes, char *out)
 {
     for (size_t i = 0; i < 2 * bytes.len; i++) {
-        unsigned nibble = (bytes.data[i / 2] >> (i % 2 == 0 ? 4 : 0)) & 15u;
+        unsigned nibble = (unsigned)bytes.data[i / 2] >> (i % 2 == 0 ? 4 : 0) & 15u;
         unsigned above_nine = (9u - nibble) >> 31;
         out[i] = (char)('0' + nibble + above_nine * ('a' - '0' - 10));
     }
@@ -149,19 +153,13 @@ void bulla_hex_encode(bulla_view bytes, char *out)
 bool bulla_hex_decode(bulla_view text, uint8_t *out, size_t len)
 {
     if (text.len != 2 * len) return false;
-    int bad = 0;
+    unsigned bad = 0;
     for (size_t i = 0; i < len; i++) {
-        int high = hex_value(text.data[2 * i]), low = hex_value(text.data[2 * i + 1]);
-        bad |= (high | low) < 0;
-        out[i] = (uint8_t)(((unsigned)high << 4 | ((unsigned)low & 15u)) & 0xFFu);
+        unsigned high = hex_value(text.data[2 * i]), low = hex_value(text.data[2 * i + 1]);
+        bad |= (high | low) >> 4;
+        out[i] = (uint8_t)(high << 4 | (low & 15u));
     }
     return bad == 0;
-}
-
-/* 1 when low <= c <= high. */
-static unsigned within(unsigned c, unsigned low, unsigned high)
-{
-    return ((low - 1u - c) & (c - high - 1u)) >> 31;
 }
 
 static char base64_digit(unsigned value)
