@@ -1,7 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 # bulla_test(NAME LABEL l SOURCES … ROOMS … [LINKS …]): a cmocka program that sees the inside of the rooms it names.
+# A program that starts threads also gets the label "threads"; a build with ThreadSanitizer has only those.
 function(bulla_test name)
   cmake_parse_arguments(TEST "" "LABEL" "SOURCES;ROOMS;LINKS" ${ARGN})
+  set(labels ${TEST_LABEL})
+  foreach(source IN LISTS TEST_SOURCES)
+    file(STRINGS ${source} starts REGEX "pthread_create|threads = [2-9]")
+    if(starts)
+      list(APPEND labels threads)
+      break()
+    endif()
+  endforeach()
+  if(BULLA_SANITIZE MATCHES "thread" AND NOT "threads" IN_LIST labels)
+    return()
+  endif()
+
   add_executable(${name} ${TEST_SOURCES})
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/tests)
   foreach(room IN LISTS TEST_ROOMS)
@@ -10,5 +23,5 @@ function(bulla_test name)
   endforeach()
   target_link_libraries(${name} PRIVATE bulla_flags PkgConfig::CMOCKA ${TEST_LINKS})
   add_test(NAME ${TEST_LABEL}.${name} COMMAND ${name})
-  set_tests_properties(${TEST_LABEL}.${name} PROPERTIES LABELS ${TEST_LABEL} TIMEOUT 600)
+  set_tests_properties(${TEST_LABEL}.${name} PROPERTIES LABELS "${labels}" TIMEOUT 600)
 endfunction()

@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
+# The public headers and the symbols of the two libraries.
+find_program(PYTHON3 python3 REQUIRED)
+find_program(CXX_COMPILER NAMES g++ clang++ c++)
+
+add_test(NAME unit.test_headers
+  COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/test_headers.sh ${PROJECT_SOURCE_DIR}/include ${CMAKE_C_COMPILER} ${CXX_COMPILER})
+add_test(NAME unit.test_symbols
+  COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/test_symbols.py ${PROJECT_SOURCE_DIR}/include/bulla
+    ${PROJECT_SOURCE_DIR}/src/bulla.map $<TARGET_FILE:bulla_shared> $<TARGET_FILE:bulla_static>)
+set_tests_properties(unit.test_headers unit.test_symbols PROPERTIES LABELS unit TIMEOUT 120)
