@@ -9,6 +9,13 @@
 BULLA_AUTO_DEFINE(bulla_provider, bulla_provider_unref)
 BULLA_AUTO_DEFINE(bulla_wrapped, bulla_wrapped_free)
 
+#define BULLA_DEK_MIN 16u /* bytes of a data key */
+#define BULLA_DEK_MAX 64u
+#define BULLA_WRAPPED_PART_MAX 65535u /* message-header.md, Encrypted Data Key Entry: 16-bit lengths */
+
+/* EINVAL when there is none, ELIMIT when a part is too long to be in a message. */
+BULLA_MUST_USE bulla_status bulla_wrapped_check(bulla_call *call, const bulla_wrapped *wrapped);
+
 /* Makes an owned wrapped key of three parts. */
 BULLA_MUST_USE bulla_status bulla_wrapped_new(bulla_call *call, bulla_view provider, bulla_view info, bulla_view blob,
                                               bulla_wrapped **out_wrapped);

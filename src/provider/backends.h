@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What registry.c opens: one function for each back end, in the shape of bulla_scheme.open. */
+#ifndef BULLA_PROVIDER_BACKENDS_H
+#define BULLA_PROVIDER_BACKENDS_H
+
+#include "bulla/provider_impl.h"
+
+/* A key in a file of its own: file:PATH?namespace=N&name=K */
+BULLA_MUST_USE bulla_status bulla_file_provider_open(void *arg, bulla_call *call, const char *address,
+                                                     bulla_provider **out_provider);
+/* A key in a variable of the call's environment: env:VAR?namespace=N&name=K */
+BULLA_MUST_USE bulla_status bulla_env_provider_open(void *arg, bulla_call *call, const char *address,
+                                                    bulla_provider **out_provider);
+/* An RSA key in PEM: rsa:PATH?namespace=N&name=K&padding=P */
+BULLA_MUST_USE bulla_status bulla_rsa_provider_open(void *arg, bulla_call *call, const char *address,
+                                                    bulla_provider **out_provider);
+
+#endif

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "provider/registry.h"
+
+#include "provider/address.h"
+#include "provider/backends.h"
+#include "provider/nearest.h"
+#include "provider/provider.h"
+
+#include <string.h>
+
+static const bulla_scheme backends[] = {
+    {"env", bulla_env_provider_open, NULL},
+    {"file", bulla_file_provider_open, NULL},
+};
+_Static_assert(BULLA_LEN(backends) <= BULLA_MAX_SCHEMES, "there is room for every back end");
+
+void bulla_registry_init(bulla_registry *registry)
+{
+    memset(registry, 0, sizeof *registry);
+    memcpy(registry->schemes, backends, sizeof backends);
+    registry->num_schemes = BULLA_LEN(backends);
+}
+
+static const bulla_scheme *find(const bulla_registry *registry, const char *name)
+{
+    for (size_t i = 0; i < registry->num_schemes; i++)
+        if (strcmp(registry->schemes[i].name, name) == 0) return &registry->schemes[i];
+    return NULL;
+}
+
+bulla_status bulla_registry_add(bulla_registry *registry, bulla_call *call, const bulla_scheme *scheme)
+{
+    if (scheme == NULL || scheme->name == NULL || scheme->open == NULL)
+        return bulla_fail(call, BULLA_EINVAL, "a scheme needs a name and a function that opens its addresses");
+    if (!bulla_scheme_name_is(scheme->name, strnlen(scheme->name, BULLA_SCHEME_MAX + 1)))
+        return bulla_fail(call, BULLA_EINVAL, "a scheme's name is 1 to %u of a-z 0-9 + . - and starts with a letter",
+                          BULLA_SCHEME_MAX);
+    if (find(registry, scheme->name) != NULL)
+        return bulla_fail(call, BULLA_EEXISTS, "scheme \"%s\" is taken", scheme->name);
+    if (registry->num_schemes == BULLA_MAX_SCHEMES)
+        return bulla_fail(call, BULLA_ELIMIT, "there is room for %u schemes", BULLA_MAX_SCHEMES);
+    registry->schemes[registry->num_schemes++] = *scheme;
+    return BULLA_OK;
+}
+
+static bulla_status unknown_scheme(const bulla_registry *registry, bulla_call *call, const char *scheme)
+{
+    const char *known[BULLA_MAX_SCHEMES];
+    for (size_t i = 0; i < registry->num_schemes; i++)
+        known[i] = registry->schemes[i].name;
+    const char *near = bulla_word_nearest(scheme, known, registry->num_schemes);
+    if (near == NULL) return bulla_fail(call, BULLA_EINVAL, "no provider is known for \"%s:\" addresses", scheme);
+    return bulla_fail(call, BULLA_EINVAL, "no provider is known for \"%s:\" addresses; did you mean \"%s:\"?", scheme,
+                      near);
+}
+
+bulla_status bulla_registry_open(const bulla_registry *registry, bulla_call *call, const char *address,
+                                 bulla_provider **out_provider)
+{
+    char name[BULLA_SCHEME_MAX + 1];
+    BULLA_TRY(bulla_address_scheme_parse(call, address, name));
+    const bulla_scheme *scheme = find(registry, name);
+    if (scheme == NULL) return unknown_scheme(registry, call, name);
+    BULLA_AUTO(bulla_provider) *provider = NULL;
+    BULLA_TRY(scheme->open(scheme->arg, call, address, &provider));
+    if (provider == NULL) return bulla_fail(call, BULLA_ECONTRACT, "scheme \"%s\" said ok but opened nothing", name);
+    *out_provider = BULLA_TAKE(provider);
+    return BULLA_OK;
+}
