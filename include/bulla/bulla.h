@@ -4,6 +4,7 @@
 #define BULLA_BULLA_H
 
 #include "bulla/call.h"
+#include "bulla/config.h"
 #include "bulla/context.h"
 #include "bulla/env.h"
 #include "bulla/envelope.h"

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the command says: results on standard output, everything else on standard error. */
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+#include <unistd.h>
+
+bulla_status cli_usage(struct cli *cli, const char *format, ...)
+{
+    char why[200];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(why, sizeof why, format, args);
+    va_end(args);
+    const char *space = cli->title[0] == '\0' ? "" : " ";
+    return bulla_fail(&cli->call, BULLA_EINVAL, "%s (see bulla%s%s --help)", why, space, cli->title);
+}
+
+static bulla_status status_of_errno(int error)
+{
+    switch (error) {
+    case ENOENT:
+    case ENOTDIR: return BULLA_ENOFILE;
+    case EEXIST: return BULLA_EEXISTS;
+    case EACCES:
+    case EPERM: return BULLA_EAUTHZ;
+    case ENOSPC:
+    case EDQUOT: return BULLA_ENOSPACE;
+    case ENOMEM: return BULLA_ENOMEM;
+    case EISDIR:
+    case ELOOP:
+    case ENAMETOOLONG:
+    case EINVAL: return BULLA_EINVAL;
+    default: return BULLA_EIO;
+    }
+}
+
+bulla_status cli_errno(struct cli *cli, const char *what)
+{
+    int error = errno;
+    /* A system call that a signal ended: say so, not "Interrupted system call". */
+    if (error == EINTR) CLI_TRY(bulla_call_check(&cli->call));
+    bulla_status status = bulla_fail(&cli->call, status_of_errno(error), "%s: %s", what, strerror(error));
+    cli->call.native = error;
+    return status;
+}
+
+static const char *class_name(bulla_class class_)
+{
+    switch (class_) {
+    case BULLA_CLASS_OK: return "ok";
+    case BULLA_CLASS_FATAL: return "fatal";
+    case BULLA_CLASS_CALLER: return "caller";
+    case BULLA_CLASS_RETRY: return "retry";
+    case BULLA_CLASS_UNSURE: return "unsure";
+    case BULLA_CLASS_STOP: return "stop";
+    }
+    return "fatal";
+}
+
+static void report_json(const struct cli *cli, const char *what)
+{
+    const bulla_call *call = &cli->call;
+    bulla_class class_ = bulla_status_class(call->status);
+    json_t *error = json_pack("{s:{s:s, s:s, s:i, s:s, s:s*, s:s*, s:s*, s:I}}", "error", "status",
+                              bulla_status_name(call->status), "class", class_name(class_), "exit", (int)class_, "why",
+                              call->why, "about", what, "verb", cli->title[0] == '\0' ? NULL : cli->title, "provider",
+                              call->provider[0] == '\0' ? NULL : call->provider, "native", (json_int_t)call->native);
+    if (error == NULL || json_dumpf(error, stderr, JSON_COMPACT) != 0)
+        (void)fprintf(stderr, "{\"error\":{\"status\":\"%s\"}}", bulla_status_name(call->status));
+    (void)fputc('\n', stderr);
+    json_decref(error);
+}
+
+void cli_report(struct cli *cli, const char *what)
+{
+    const bulla_call *call = &cli->call;
+    cli->reported = true;
+    if (cli->json) {
+        report_json(cli, what);
+        return;
+    }
+    const char *why = call->why[0] == '\0' ? bulla_status_text(call->status) : call->why;
+    (void)fprintf(stderr, "%sbulla:%s ", cli->color_err ? "\033[1;31m" : "", cli->color_err ? "\033[0m" : "");
+    if (cli->title[0] != '\0') (void)fprintf(stderr, "%s: ", cli->title);
+    if (what != NULL) (void)fprintf(stderr, "%s: ", what);
+    (void)fprintf(stderr, "%s (%s%s%s)\n", why, bulla_status_name(call->status), call->provider[0] == '\0' ? "" : ", ",
+                  call->provider);
+}
+
+void cli_note(const struct cli *cli, const char *format, ...)
+{
+    if (cli->quiet) return;
+    va_list args;
+    va_start(args, format);
+    (void)vfprintf(stderr, format, args);
+    va_end(args);
+    (void)fputc('\n', stderr);
+}
+
+bulla_status cli_json(struct cli *cli, json_t *take_value)
+{
+    if (take_value == NULL) return bulla_fail(&cli->call, BULLA_ENOMEM, "not enough memory for the result");
+    int failed = json_dumpf(take_value, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+    json_decref(take_value);
+    if (failed != 0 || fputc('\n', stdout) == EOF) return cli_errno(cli, "standard output");
+    return BULLA_OK;
+}
+
+bulla_status cli_flush(struct cli *cli)
+{
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout)) return BULLA_OK;
+    if (errno == 0) errno = EIO; /* an earlier write failed, and what it said is lost */
+    return cli_errno(cli, "standard output");
+}
+
+bulla_status cli_write(struct cli *cli, int fd, const void *data, size_t len)
+{
+    if (fd == STDOUT_FILENO) CLI_TRY(cli_flush(cli));
+    const uint8_t *rest = data;
+    while (len != 0) {
+        ssize_t num = write(fd, rest, len);
+        if (num < 0 && errno != EINTR) return cli_errno(cli, fd == STDOUT_FILENO ? "standard output" : "write");
+        CLI_TRY(bulla_call_check(&cli->call));
+        if (num < 0) continue;
+        rest += num;
+        len -= (size_t)num;
+    }
+    return BULLA_OK;
+}
+
+const char *cli_paint(const struct cli *cli, enum cli_paint paint)
+{
+    static const char *const codes[] = {"\033[0m", "\033[1m", "\033[31m", "\033[32m", "\033[33m"};
+    return cli->color_out ? codes[paint] : "";
+}
