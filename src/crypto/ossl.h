@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the modules on OpenSSL share: algorithms fetched once for the process, and errors in our words. */
+#ifndef BULLA_CRYPTO_OSSL_H
+#define BULLA_CRYPTO_OSSL_H
+
+#include "crypto/kdf.h"
+
+#include <openssl/evp.h>
+
+/* Fails with ECRYPTO, or ENOMEM when that is what OpenSSL ran out of, as "WHAT: reason", and empties its error queue.
+ */
+bulla_status bulla_ossl_fail(bulla_call *call, const char *what);
+
+/* Whether memory is what failed; empties the error queue. */
+bool bulla_ossl_lacks_memory(void);
+
+typedef enum bulla_ossl_mode { BULLA_OSSL_GCM, BULLA_OSSL_WRAP_PAD } bulla_ossl_mode;
+
+/* A cipher for keys of `key_len` bytes (16, 24, 32; EINVAL for others). Lives as long as the process. Finding a method
+ * by name costs OpenSSL more than sealing a short record with it. */
+BULLA_MUST_USE bulla_status bulla_ossl_cipher(bulla_call *call, bulla_ossl_mode mode, size_t key_len,
+                                              EVP_CIPHER **out_cipher);
+BULLA_MUST_USE bulla_status bulla_ossl_digest(bulla_call *call, bulla_hash hash, EVP_MD **out_digest);
+BULLA_MUST_USE bulla_status bulla_ossl_hmac(bulla_call *call, EVP_MAC **out_mac);
+const char *bulla_ossl_digest_name(bulla_hash hash);
+
+/* Empty bytes as OpenSSL wants them: never NULL, which it would take for "not given". */
+static inline const uint8_t *bulla_ossl_data(bulla_view bytes)
+{
+    return bytes.data == NULL ? (const uint8_t *)"" : bytes.data;
+}
+
+BULLA_AUTO_DEFINE(EVP_CIPHER_CTX, EVP_CIPHER_CTX_free)
+BULLA_AUTO_DEFINE(EVP_MD_CTX, EVP_MD_CTX_free)
+BULLA_AUTO_DEFINE(EVP_MAC_CTX, EVP_MAC_CTX_free)
+BULLA_AUTO_DEFINE(EVP_PKEY, EVP_PKEY_free)
+BULLA_AUTO_DEFINE(EVP_PKEY_CTX, EVP_PKEY_CTX_free)
+
+#endif
