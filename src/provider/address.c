@@ -2,7 +2,7 @@
 #include "provider/address.h"
 
 #include "base/bytes.h"
-#include "provider/nearest.h"
+#include "base/nearest.h"
 
 /* A place in the text; columns count from 1. */
 typedef struct cursor {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "provider/registry.h"
 
+#include "base/nearest.h"
 #include "provider/address.h"
 #include "provider/backends.h"
-#include "provider/nearest.h"
 #include "provider/provider.h"
 
 #include <string.h>

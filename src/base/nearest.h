@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* "Did you mean": the nearest of some known words. */
-#ifndef BULLA_PROVIDER_NEAREST_H
-#define BULLA_PROVIDER_NEAREST_H
+#ifndef BULLA_BASE_NEAREST_H
+#define BULLA_BASE_NEAREST_H
 
 #include <stddef.h>
 
