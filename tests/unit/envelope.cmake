@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: Apache-2.0
+bulla_test(test_envelope_record LABEL unit SOURCES test_envelope_record.c ROOMS base crypto envelope)
+bulla_test(test_envelope_datakey LABEL unit
+  SOURCES test_envelope_datakey.c ../fakes/plain_provider.c ROOMS base envelope provider)
+bulla_test(test_envelope_record_vectors LABEL unit
+  SOURCES test_envelope_record_vectors.c ../fakes/plain_provider.c ROOMS base crypto envelope provider LINKS PkgConfig::JANSSON)
+target_compile_definitions(test_envelope_record_vectors PRIVATE BULLA_SPEC_VECTORS="${PROJECT_SOURCE_DIR}/spec/vectors")
