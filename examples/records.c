@@ -11,18 +11,17 @@
 #include <stdio.h>
 
 #define TEXT_LEN 12u
-typedef struct {
+struct row {
     uint8_t bytes[TEXT_LEN + BULLA_RECORD_OVERHEAD];
-} row;
+};
 
 static bulla_status row_context(bulla_call *call, uint8_t number, bulla_context **out_context)
 {
-    const uint8_t digit = (uint8_t)('0' + number);
-    bulla_pair pair = {{(const uint8_t *)"row", 3}, {&digit, 1}};
+    bulla_pair pair = {{(const uint8_t *)"row", 3}, {&number, 1}};
     return bulla_context_new(call, &pair, 1, out_context);
 }
 
-static bulla_status row_write(bulla_call *call, bulla_datakey *datakey, uint8_t number, row *out_row)
+static bulla_status row_write(bulla_call *call, bulla_datakey *datakey, uint8_t number, struct row *out_row)
 {
     char text[TEXT_LEN + 1];
     size_t len = 0;
@@ -36,14 +35,15 @@ static bulla_status row_write(bulla_call *call, bulla_datakey *datakey, uint8_t 
     return status;
 }
 
-static bulla_status row_print(bulla_call *call, bulla_datakey *datakey, uint8_t number, const row *row)
+static bulla_status row_print(bulla_call *call, bulla_datakey *datakey, uint8_t number, const struct row *in)
 {
     uint8_t text[TEXT_LEN];
     size_t len = 0;
     bulla_context *context = NULL;
-    bulla_view record = {row->bytes, sizeof row->bytes};
     bulla_status status = row_context(call, number, &context);
-    if (status == BULLA_OK) status = bulla_record_decrypt(datakey, call, context, record, text, sizeof text, &len);
+    if (status == BULLA_OK)
+        status = bulla_record_decrypt(datakey, call, context, (bulla_view){in->bytes, sizeof in->bytes}, text,
+                                      sizeof text, &len);
     printf("row %u: %.*s\n", number, (int)len, status == BULLA_OK ? (const char *)text : "");
     bulla_wipe(text, sizeof text);
     bulla_context_unref(context);
@@ -52,7 +52,7 @@ static bulla_status row_print(bulla_call *call, bulla_datakey *datakey, uint8_t 
 
 static bulla_status table(bulla_call *call, bulla_provider *key)
 {
-    row rows[2] = {0};
+    struct row rows[2] = {0};
     bulla_datakey *writer = NULL, *reader = NULL;
     bulla_status status = bulla_datakey_create(call, key, NULL, NULL, &writer);
     for (uint8_t i = 0; status == BULLA_OK && i < 2; i++)
