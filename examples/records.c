@@ -10,58 +10,50 @@
 
 #include <stdio.h>
 
-#define TEXT_LEN 12u
-struct row {
-    uint8_t bytes[TEXT_LEN + BULLA_RECORD_OVERHEAD];
-};
+#define TEXT_LEN 11u
+#define ROW_LEN (TEXT_LEN + BULLA_RECORD_OVERHEAD)
 
-static bulla_status row_context(bulla_call *call, uint8_t number, bulla_context **out_context)
-{
-    bulla_pair pair = {{(const uint8_t *)"row", 3}, {&number, 1}};
-    return bulla_context_new(call, &pair, 1, out_context);
-}
+static const bulla_pair numbers[2] = {{{(const uint8_t *)"row", 3}, {(const uint8_t *)"0", 1}},
+                                      {{(const uint8_t *)"row", 3}, {(const uint8_t *)"1", 1}}};
 
-static bulla_status row_write(bulla_call *call, bulla_datakey *datakey, uint8_t number, struct row *out_row)
+static bulla_status row_write(bulla_call *call, bulla_datakey *datakey, unsigned number, uint8_t out_row[ROW_LEN])
 {
     char text[TEXT_LEN + 1];
     size_t len = 0;
     bulla_context *context = NULL;
-    snprintf(text, sizeof text, "salary %05u", 4000u + number);
+    snprintf(text, sizeof text, "salary %04u", 4000u + number);
     bulla_view plaintext = {(const uint8_t *)text, TEXT_LEN};
-    bulla_status status = row_context(call, number, &context);
-    if (status == BULLA_OK)
-        status = bulla_record_encrypt(datakey, call, context, plaintext, out_row->bytes, sizeof out_row->bytes, &len);
+    bulla_status status = bulla_context_new(call, &numbers[number], 1, &context);
+    if (status == BULLA_OK) status = bulla_record_encrypt(datakey, call, context, plaintext, out_row, ROW_LEN, &len);
     bulla_context_unref(context);
     return status;
 }
 
-static bulla_status row_print(bulla_call *call, bulla_datakey *datakey, uint8_t number, const struct row *in)
+static bulla_status row_print(bulla_call *call, bulla_datakey *datakey, unsigned number, const uint8_t row[ROW_LEN])
 {
     uint8_t text[TEXT_LEN];
     size_t len = 0;
     bulla_context *context = NULL;
-    bulla_status status = row_context(call, number, &context);
+    bulla_status status = bulla_context_new(call, &numbers[number], 1, &context);
     if (status == BULLA_OK)
-        status = bulla_record_decrypt(datakey, call, context, (bulla_view){in->bytes, sizeof in->bytes}, text,
-                                      sizeof text, &len);
+        status = bulla_record_decrypt(datakey, call, context, (bulla_view){row, ROW_LEN}, text, sizeof text, &len);
     printf("row %u: %.*s\n", number, (int)len, status == BULLA_OK ? (const char *)text : "");
-    bulla_wipe(text, sizeof text);
     bulla_context_unref(context);
     return status;
 }
 
 static bulla_status table(bulla_call *call, bulla_provider *key)
 {
-    struct row rows[2] = {0};
+    uint8_t rows[2][ROW_LEN];
     bulla_datakey *writer = NULL, *reader = NULL;
     bulla_status status = bulla_datakey_create(call, key, NULL, NULL, &writer);
-    for (uint8_t i = 0; status == BULLA_OK && i < 2; i++)
-        status = row_write(call, writer, i, &rows[i]);
+    for (unsigned i = 0; status == BULLA_OK && i < 2; i++)
+        status = row_write(call, writer, i, rows[i]);
     if (status == BULLA_OK) status = bulla_datakey_open(call, key, NULL, bulla_datakey_wrapped(writer), NULL, &reader);
-    for (uint8_t i = 0; status == BULLA_OK && i < 2; i++)
-        status = row_print(call, reader, i, &rows[i]);
+    for (unsigned i = 0; status == BULLA_OK && i < 2; i++)
+        status = row_print(call, reader, i, rows[i]);
     if (status == BULLA_OK)
-        printf("row 1 in the place of row 0: %s\n", bulla_status_text(row_print(call, reader, 0, &rows[1])));
+        printf("row 1 in the place of row 0: %s\n", bulla_status_text(row_print(call, reader, 0, rows[1])));
     bulla_datakey_unref(reader);
     bulla_datakey_unref(writer);
     return status;

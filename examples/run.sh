@@ -47,7 +47,7 @@ stream)
     ;;
 records)
     "$program" "$(key records)" >output
-    expect "row 1: salary 04001"
+    expect "row 1: salary 4001"
     expect "row 1 in the place of row 0: data failed authentication"
     ;;
 two_recipients)
