@@ -3,7 +3,7 @@
  * The shortest way: one call encrypts a buffer, one call decrypts it. The key lives in an embedded keystore, which is
  * made on the first run.
  *
- *   one_shot FOLDER      FOLDER: where the keystore is, or shall be
+ *   one_shot FOLDER ROOT     FOLDER: the keystore; ROOT: the address of what protects it, such as file:root.key
  */
 #include <bulla/bulla.h>
 
@@ -11,9 +11,9 @@
 #include <string.h>
 
 /* A keystore with a key named "notes", unless they are there already. */
-static bulla_status prepare(bulla_call *call, bulla *house)
+static bulla_status prepare(bulla_call *call, bulla *house, const char *root)
 {
-    bulla_status status = bulla_keystore_create(house, call, "file:");
+    bulla_status status = bulla_keystore_create(house, call, root);
     if (status == BULLA_OK || status == BULLA_EEXISTS) status = bulla_key_create(house, call, "notes", NULL, NULL);
     return status == BULLA_EEXISTS ? BULLA_OK : status;
 }
@@ -39,16 +39,17 @@ static bulla_status round_trip(bulla_call *call, bulla_provider *key, bulla_cont
 
 int main(int argc, char **argv)
 {
+    if (argc != 3) return fprintf(stderr, "usage: one_shot FOLDER ROOT\n"), BULLA_CLASS_CALLER;
     static const bulla_pair pair = {{(const uint8_t *)"purpose", 7}, {(const uint8_t *)"example", 7}};
     bulla *house = NULL;
     bulla_context *context = NULL;
     bulla_provider *key = NULL;
     bulla_call call;
     bulla_call_init(&call, NULL);
-    bulla_options options = {.size = sizeof options, .store = argc == 2 ? argv[1] : "keystore"};
+    bulla_options options = {.size = sizeof options, .store = argv[1]};
 
     bulla_status status = bulla_open(&call, &options, &house);
-    if (status == BULLA_OK) status = prepare(&call, house);
+    if (status == BULLA_OK) status = prepare(&call, house, argv[2]);
     if (status == BULLA_OK) status = bulla_provider_open(house, &call, "local:notes", &key);
     if (status == BULLA_OK) status = bulla_context_new(&call, &pair, 1, &context);
     if (status == BULLA_OK) status = round_trip(&call, key, context, "the tokens are inside");

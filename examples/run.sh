@@ -23,8 +23,9 @@ expect() { # LINE: the example must have printed it
 
 case $name in
 one_shot)
+    root=$(key root)
     for run in first second; do
-        "$program" "$work/keystore" >output || { echo "the $run run failed"; exit 1; }
+        "$program" "$work/keystore" "$root" >output || { echo "the $run run failed"; exit 1; }
         expect "decrypted: the tokens are inside"
     done
     ;;
