@@ -29,13 +29,13 @@ bulla_status bulla_env_provider_open(void *arg, bulla_call *call, const char *ad
 {
     (void)arg;
     bulla_address parsed;
-    bulla_raw_name name;
+    bulla_rawkey_name name;
     BULLA_TRY(bulla_address_parse(call, address, &parsed));
     BULLA_TRY(bulla_address_params_check(call, &parsed, params));
     if (parsed.body[0] == '\0' || strchr(parsed.body, '=') != NULL)
         return bulla_fail(call, BULLA_EINVAL,
                           "env: the name of the environment variable is missing or has \"=\" in it");
-    BULLA_TRY(bulla_raw_name_parse(call, &parsed, "env", parsed.body, &name));
+    BULLA_TRY(bulla_rawkey_name_parse(call, &parsed, "env", parsed.body, &name));
     BULLA_AUTO(bulla_secret) *key = NULL;
     BULLA_TRY(variable_read(call, parsed.body, &key));
     BULLA_TRY(bulla_rawaes_open(call, BULLA_RAWAES_ENV, address, &name, key, out_provider));

@@ -51,12 +51,12 @@ bulla_status bulla_file_provider_open(void *arg, bulla_call *call, const char *a
 {
     (void)arg;
     bulla_address parsed;
-    bulla_raw_name name;
+    bulla_rawkey_name name;
     bulla_keyfile file;
     BULLA_TRY(bulla_address_parse(call, address, &parsed));
     BULLA_TRY(bulla_address_params_check(call, &parsed, params));
     if (parsed.body[0] == '\0') return bulla_fail(call, BULLA_EINVAL, "file: the path of the key file is missing");
-    BULLA_TRY(bulla_raw_name_parse(call, &parsed, "file", bulla_path_base(parsed.body), &name));
+    BULLA_TRY(bulla_rawkey_name_parse(call, &parsed, "file", bulla_path_base(parsed.body), &name));
     BULLA_TRY(bulla_keyfile_open(call, parsed.body, BASE64_LEN + 2, &file));
     BULLA_AUTO(bulla_secret) *key = NULL;
     bulla_status status = key_read(call, &file, &key);

@@ -2,7 +2,6 @@
 #include "provider/rawaes.h"
 
 #include "base/bytes.h"
-#include "base/mem.h"
 #include "crypto/aead.h"
 #include "crypto/rand.h"
 #include "provider/provider.h"
@@ -11,12 +10,8 @@
 #define INFO_MAX (sizeof((bulla_address *)NULL)->body + INFO_TAIL)
 
 typedef struct rawaes {
-    bulla_provider base;
-    const bulla_env *env;
+    bulla_rawkey key; /* first */
     bulla_aead *aead;
-    bulla_view space, name; /* into text */
-    char *address;
-    uint8_t text[];
 } rawaes;
 
 static const rawaes *self_of(const bulla_provider *provider)
@@ -24,62 +19,19 @@ static const rawaes *self_of(const bulla_provider *provider)
     return (const rawaes *)(const void *)provider;
 }
 
-static bool starts_with(bulla_view text, const char *prefix)
-{
-    bulla_view want = bulla_view_text(prefix);
-    return text.len >= want.len && memcmp(text.data, prefix, want.len) == 0;
-}
-
-bulla_status bulla_raw_name_parse(bulla_call *call, const bulla_address *address, const char *space, const char *name,
-                                  bulla_raw_name *out_name)
-{
-    bulla_view spaces = bulla_view_text(bulla_address_param(address, "namespace", space));
-    bulla_view names = bulla_view_text(bulla_address_param(address, "name", name));
-    if (spaces.len == 0 || names.len == 0)
-        return bulla_fail(call, BULLA_EINVAL, "%s: a key's namespace and name must not be empty", address->scheme);
-    if (!bulla_utf8_is(spaces) || !bulla_utf8_is(names))
-        return bulla_fail(call, BULLA_EINVAL,
-                          "%s: a key's namespace and name must be UTF-8: give name=… in the address", address->scheme);
-    /* raw-aes-keyring.md, Key Namespace: "aws-kms" belongs to the keyrings of that service; "bulla" is our keystore. */
-    if (starts_with(spaces, "aws-kms") || bulla_view_is(spaces, "bulla"))
-        return bulla_fail(call, BULLA_EINVAL, "%s: namespaces \"aws-kms…\" and \"bulla\" are taken", address->scheme);
-    *out_name = (bulla_raw_name){spaces, names};
-    return BULLA_OK;
-}
-
-void bulla_raw_describe(const char *address, bulla_key_type type, bulla_view name, bulla_key_info *out_info)
-{
-    size_t id_len = name.len < sizeof out_info->id ? name.len : sizeof out_info->id - 1;
-    size_t address_len = strnlen(address, sizeof out_info->name - 1);
-    memcpy(out_info->id, name.data, id_len);
-    memcpy(out_info->name, address, address_len);
-    out_info->type = type;
-    out_info->usage = BULLA_USAGE_WRAP;
-    out_info->state = BULLA_KEY_ENABLED;
-    out_info->primary_version = 1;
-    out_info->num_versions = 1;
-}
-
 /* raw-aes-keyring.md, Key Provider Information: name, tag length in bits, IV length; the IV follows. */
 static bool info_is_ours(const rawaes *self, bulla_view info)
 {
-    if (info.len != self->name.len + INFO_TAIL || memcmp(info.data, self->name.data, self->name.len) != 0) return false;
-    const uint8_t *tail = info.data + self->name.len;
+    if (info.len != self->key.name.len + INFO_TAIL || memcmp(info.data, self->key.name.data, self->key.name.len) != 0)
+        return false;
+    const uint8_t *tail = info.data + self->key.name.len;
     return bulla_get_u32(tail) == 8 * BULLA_TAG_LEN && bulla_get_u32(tail + 4) == BULLA_NONCE_LEN;
 }
 
 static bool rawaes_matches(const bulla_provider *provider, const bulla_wrapped *wrapped)
 {
     const rawaes *self = self_of(provider);
-    return bulla_view_equal(wrapped->provider, self->space) && info_is_ours(self, wrapped->info);
-}
-
-static bulla_status rawaes_describe(bulla_provider *provider, bulla_call *call, bulla_key_info *out_info)
-{
-    (void)call;
-    const rawaes *self = self_of(provider);
-    bulla_raw_describe(self->address, BULLA_KEY_AES256_GCM, self->name, out_info);
-    return BULLA_OK;
+    return bulla_view_equal(wrapped->provider, self->key.space) && info_is_ours(self, wrapped->info);
 }
 
 static bulla_status rawaes_wrap(bulla_provider *provider, bulla_call *call, bulla_context *context, bulla_secret *dek,
@@ -90,12 +42,12 @@ static bulla_status rawaes_wrap(bulla_provider *provider, bulla_call *call, bull
     uint8_t info[INFO_MAX], blob[BULLA_DEK_MAX + BULLA_TAG_LEN], nonce[BULLA_NONCE_LEN];
     BULLA_TRY(bulla_rand(call, nonce, sizeof nonce));
     bulla_writer writer = bulla_writer_of(info, sizeof info);
-    bulla_write_view(&writer, self->name);
+    bulla_write_view(&writer, self->key.name);
     bulla_write_u32(&writer, 8 * BULLA_TAG_LEN);
     bulla_write_u32(&writer, BULLA_NONCE_LEN);
     bulla_write_view(&writer, bulla_view_of(nonce, sizeof nonce));
     BULLA_TRY(bulla_aead_seal(self->aead, call, nonce, bulla_context_bytes(context), key, blob, blob + key.len));
-    return bulla_wrapped_new(call, self->space, bulla_view_of(info, writer.len),
+    return bulla_wrapped_new(call, self->key.space, bulla_view_of(info, writer.len),
                              bulla_view_of(blob, key.len + BULLA_TAG_LEN), out_wrapped);
 }
 
@@ -120,7 +72,7 @@ static void rawaes_destroy(bulla_provider *provider)
 {
     rawaes *self = (rawaes *)(void *)provider;
     bulla_aead_unref(self->aead);
-    bulla_free(self->env, self);
+    bulla_rawkey_free(&self->key);
 }
 
 #define RAWAES_OPS(home)                                                                                               \
@@ -128,7 +80,7 @@ static void rawaes_destroy(bulla_provider *provider)
         .size = sizeof(bulla_provider_ops), .name = (home),                                                            \
         .can = BULLA_OP_DESCRIBE | BULLA_OP_WRAP | BULLA_OP_UNWRAP,                                                    \
         .idempotent = BULLA_OP_DESCRIBE | BULLA_OP_WRAP | BULLA_OP_UNWRAP | BULLA_OP_DATAKEY | BULLA_OP_REWRAP,        \
-        .matches = rawaes_matches, .describe = rawaes_describe, .wrap = rawaes_wrap, .unwrap = rawaes_unwrap,          \
+        .matches = rawaes_matches, .describe = bulla_rawkey_describe, .wrap = rawaes_wrap, .unwrap = rawaes_unwrap,    \
         .destroy = rawaes_destroy                                                                                      \
     }
 
@@ -137,25 +89,15 @@ static const bulla_provider_ops homes[] = {
     [BULLA_RAWAES_ENV] = RAWAES_OPS("env"),
 };
 
-bulla_status bulla_rawaes_open(bulla_call *call, bulla_rawaes_home home, const char *text, const bulla_raw_name *name,
-                               const bulla_secret *key, bulla_provider **out_provider)
+bulla_status bulla_rawaes_open(bulla_call *call, bulla_rawaes_home home, const char *address,
+                               const bulla_rawkey_name *name, const bulla_secret *key, bulla_provider **out_provider)
 {
-    void *memory = NULL;
-    size_t text_len = strlen(text), len = name->space.len + name->name.len + text_len + 1;
+    bulla_rawkey *rawkey = NULL;
     BULLA_AUTO(bulla_aead) *aead = NULL;
     BULLA_TRY(bulla_aead_new(call, bulla_secret_borrow(key), &aead));
-    BULLA_TRY(bulla_alloc(call, sizeof(rawaes) + len, &memory));
-    rawaes *self = memory;
-    uint8_t *names = self->text, *address = names + name->space.len + name->name.len;
-    memcpy(names, name->space.data, name->space.len);
-    memcpy(names + name->space.len, name->name.data, name->name.len);
-    memcpy(address, text, text_len + 1);
-    self->space = bulla_view_of(names, name->space.len);
-    self->name = bulla_view_of(names + name->space.len, name->name.len);
-    self->address = (char *)address;
-    self->env = bulla_env_of(call);
-    self->aead = BULLA_TAKE(aead);
-    bulla_provider_init(&self->base, &homes[home]);
-    *out_provider = &self->base;
+    BULLA_TRY(bulla_rawkey_new(call, &homes[home], sizeof(rawaes), address, name, &rawkey));
+    rawkey->type = BULLA_KEY_AES256_GCM;
+    ((rawaes *)(void *)rawkey)->aead = BULLA_TAKE(aead);
+    *out_provider = &rawkey->base;
     return BULLA_OK;
 }

@@ -8,25 +8,13 @@
 
 #include "base/secret.h"
 #include "bulla/provider_impl.h"
-#include "provider/address.h"
+#include "provider/rawkey.h"
 
 typedef enum bulla_rawaes_home { BULLA_RAWAES_FILE, BULLA_RAWAES_ENV } bulla_rawaes_home;
 
-/* How the key is called in messages. Views into an address. */
-typedef struct bulla_raw_name {
-    bulla_view space, name;
-} bulla_raw_name;
-
-/* Reads namespace and name out of an address, with these defaults, and checks them. EINVAL. */
-BULLA_MUST_USE bulla_status bulla_raw_name_parse(bulla_call *call, const bulla_address *address, const char *space,
-                                                 const char *name, bulla_raw_name *out_name);
-
-/* `text` is the address, for descriptions. The key is copied. */
-BULLA_MUST_USE bulla_status bulla_rawaes_open(bulla_call *call, bulla_rawaes_home home, const char *text,
-                                              const bulla_raw_name *name, const bulla_secret *key,
+/* The key is copied. EINVAL when it has not 16, 24 or 32 bytes. */
+BULLA_MUST_USE bulla_status bulla_rawaes_open(bulla_call *call, bulla_rawaes_home home, const char *address,
+                                              const bulla_rawkey_name *name, const bulla_secret *key,
                                               bulla_provider **out_provider);
-
-/* The description every key outside a store gives: its address, one enabled version. */
-void bulla_raw_describe(const char *address, bulla_key_type type, bulla_view name, bulla_key_info *out_info);
 
 #endif

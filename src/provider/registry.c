@@ -11,6 +11,7 @@
 static const bulla_scheme backends[] = {
     {"env", bulla_env_provider_open, NULL},
     {"file", bulla_file_provider_open, NULL},
+    {"rsa", bulla_rsa_provider_open, NULL},
 };
 _Static_assert(BULLA_LEN(backends) <= BULLA_MAX_SCHEMES, "there is room for every back end");
 
