@@ -33,7 +33,9 @@ BULLA_MUST_USE bulla_status bulla_rsa_private_der(bulla_call *call, const bulla_
 BULLA_MUST_USE bulla_status bulla_rsa_private_parse(bulla_call *call, bulla_view der, bulla_rsa **out_rsa);
 
 /* `out` holds bulla_rsa_len. Decryption says EINTEGRITY for whatever is wrong; with PKCS1 the caller must not let
- * anybody tell it from success by time or answer. */
+ * anybody tell it from success by time or answer: up to OpenSSL 3.1 bad padding fails, and that alone is an oracle
+ * (Bleichenbacher); from 3.2 on it gives random bytes instead, which the caller finds out with the next tag it checks.
+ */
 BULLA_MUST_USE bulla_status bulla_rsa_encrypt(bulla_call *call, const bulla_rsa *rsa, bulla_rsa_padding padding,
                                               bulla_view in, uint8_t *out, size_t cap, size_t *out_len);
 BULLA_MUST_USE bulla_status bulla_rsa_decrypt(bulla_call *call, const bulla_rsa *rsa, bulla_rsa_padding padding,
