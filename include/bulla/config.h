@@ -25,7 +25,7 @@ typedef struct bulla_settings {
     const char *const *recipients;
     size_t num_recipients;
     uint16_t suite;     /* envelope.suite */
-    uint32_t frame_len; /* envelope.frame_size; 0: the library's default */
+    uint32_t frame_len; /* envelope.frame_size */
     bulla_log_level log_level;
 } bulla_settings;
 
@@ -51,18 +51,18 @@ BULLA_API const char *bulla_config_path(const bulla_config *config);
 
 typedef enum bulla_config_kind {
     BULLA_CONFIG_TEXT = 0,
-    BULLA_CONFIG_NUMBER = 1, /* value is decimal digits: bytes, seconds or a count */
-    BULLA_CONFIG_BOOL = 2,   /* "true" or "false" */
+    BULLA_CONFIG_NUMBER = 1, /* a count */
+    BULLA_CONFIG_BOOL = 2,
     BULLA_CONFIG_LIST = 3
 } bulla_config_kind;
 
 typedef struct bulla_config_item {
     const char *name; /* such as "cache.ttl" */
     bulla_config_kind kind;
-    const char *value;         /* as written, variables not substituted; secrets masked; "" for a list */
+    const char *value;         /* as written: a variable shows as ${NAME}, since it may be a secret; "" for a list */
     const char *const *values; /* of a list */
     size_t num_values;
-    const char *source; /* "default", the file, or who set it */
+    const char *source; /* "default", the file, or who set it; "default" also where nothing is set */
     unsigned line;      /* in the file; 0: not from there */
 } bulla_config_item;
 typedef bulla_status (*bulla_config_visit)(void *arg, bulla_call *call, const bulla_config_item *item);

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* bulla.yaml: which names there are, what they default to, and where the file lies. */
+#include "engine/config.h"
+
+#include "base/bytes.h"
+#include "base/mem.h"
+#include "envelope/frame.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char *const suites[] = {"0x0478", "0x0578", NULL};
+static const uint16_t suite_numbers[] = {BULLA_SUITE_COMMIT, BULLA_SUITE_COMMIT_SIGNED};
+static const char *const engines[] = {"auto", "openssl", "ipsec-mb", NULL};
+static const char *const levels[] = {"error", "warn", "info", "debug", NULL}; /* in the order of bulla_log_level */
+
+#define DAY_MS 86400000u
+
+const bulla_conf_field bulla_config_fields[BULLA_CONFIG_NUM] = {
+    [BULLA_CONFIG_KEYSTORE_PATH] = {"keystore.path", BULLA_CONF_TEXT, 0, 0, NULL},
+    [BULLA_CONFIG_KEYSTORE_ROOT] = {"keystore.root", BULLA_CONF_TEXT, 0, 0, NULL},
+    [BULLA_CONFIG_RECIPIENTS] = {"recipients", BULLA_CONF_LIST, 0, 0, NULL},
+    [BULLA_CONFIG_SUITE] = {"envelope.suite", BULLA_CONF_WORD, 0, 0, suites},
+    [BULLA_CONFIG_FRAME_SIZE] = {"envelope.frame_size", BULLA_CONF_SIZE, 1, BULLA_MAX_FRAME, NULL},
+    [BULLA_CONFIG_ENGINE] = {"crypto.engine", BULLA_CONF_WORD, 0, 0, engines},
+    [BULLA_CONFIG_CACHE_ENABLED] = {"cache.enabled", BULLA_CONF_BOOL, 0, 0, NULL},
+    [BULLA_CONFIG_CACHE_TTL] = {"cache.ttl", BULLA_CONF_DURATION, 1, DAY_MS, NULL},
+    [BULLA_CONFIG_CACHE_SIZE] = {"cache.max_size", BULLA_CONF_NUMBER, 1, 1u << 20, NULL},
+    [BULLA_CONFIG_CACHE_USES] = {"cache.max_uses", BULLA_CONF_NUMBER, 0, UINT64_MAX, NULL},
+    [BULLA_CONFIG_LOG_LEVEL] = {"log.level", BULLA_CONF_WORD, 0, 0, levels},
+};
+
+/* What holds where nothing is set, as the file would say it; NULL: it depends on the user, or there is none. */
+static const char *const fallbacks[BULLA_CONFIG_NUM] = {
+    [BULLA_CONFIG_SUITE] = "0x0478",        [BULLA_CONFIG_FRAME_SIZE] = "64K", [BULLA_CONFIG_ENGINE] = "auto",
+    [BULLA_CONFIG_CACHE_ENABLED] = "false", [BULLA_CONFIG_CACHE_TTL] = "5m",   [BULLA_CONFIG_CACHE_SIZE] = "4096",
+    [BULLA_CONFIG_CACHE_USES] = "0",        [BULLA_CONFIG_LOG_LEVEL] = "warn",
+};
+_Static_assert(BULLA_FRAME_DEFAULT == 64u << 10, "the default that is shown is the library's");
+
+static const bulla_conf_value *get(const bulla_config *config, size_t index)
+{
+    return bulla_conf_get(config->conf, index);
+}
+
+/* A shell opens "~"; nobody else does, and a folder of that name is a surprise. */
+static bulla_status path_check(const bulla_config *config, bulla_call *call)
+{
+    const char *path = get(config, BULLA_CONFIG_KEYSTORE_PATH)->text;
+    if (path == NULL || path[0] != '~') return BULLA_OK;
+    return bulla_conf_fail(config->conf, call, BULLA_CONFIG_KEYSTORE_PATH, "\"~\" is not opened here: write ${HOME}");
+}
+
+static void settings_fill(bulla_config *config)
+{
+    bulla_settings *settings = &config->settings;
+    const bulla_conf_value *list = get(config, BULLA_CONFIG_RECIPIENTS);
+    config->cache = (bulla_cache_options){
+        .size = sizeof config->cache,
+        .ttl_ms = (uint32_t)get(config, BULLA_CONFIG_CACHE_TTL)->number,
+        .max_entries = (uint32_t)get(config, BULLA_CONFIG_CACHE_SIZE)->number,
+        .max_uses = get(config, BULLA_CONFIG_CACHE_USES)->number,
+    };
+    *settings = (bulla_settings){
+        .size = sizeof *settings,
+        .options = {.size = sizeof settings->options,
+                    .store = get(config, BULLA_CONFIG_KEYSTORE_PATH)->text,
+                    .aead = engines[get(config, BULLA_CONFIG_ENGINE)->number],
+                    .cache = get(config, BULLA_CONFIG_CACHE_ENABLED)->number != 0 ? &config->cache : NULL},
+        .root = get(config, BULLA_CONFIG_KEYSTORE_ROOT)->text,
+        .recipients = list->num_items == 0 ? NULL : config->recipients,
+        .num_recipients = list->num_items,
+        .suite = suite_numbers[get(config, BULLA_CONFIG_SUITE)->number],
+        .frame_len = (uint32_t)get(config, BULLA_CONFIG_FRAME_SIZE)->number,
+        .log_level = (bulla_log_level)get(config, BULLA_CONFIG_LOG_LEVEL)->number,
+    };
+    for (size_t i = 0; i < list->num_items; i++)
+        config->recipients[i] = list->items[i];
+}
+
+static const char *variable(const bulla_call *call, const char *name)
+{
+    const bulla_env *env = bulla_env_of(call);
+    const char *value = env->lookup == NULL ? NULL : env->lookup(env->arg, name);
+    return value == NULL || value[0] == '\0' ? NULL : value;
+}
+
+/* PATH below the XDG folder of `name`, else below HOME; false without either (XDG Base Directory Specification: a
+ * relative folder counts as unset). */
+static bool xdg_path(const bulla_call *call, const char *name, const char *fallback, const char *path, char *out,
+                     size_t cap)
+{
+    const char *folder = variable(call, name), *home = variable(call, "HOME");
+    int len = -1;
+    if (folder != NULL && folder[0] == '/')
+        len = snprintf(out, cap, "%s/bulla%s", folder, path);
+    else if (home != NULL && home[0] == '/')
+        len = snprintf(out, cap, "%s/%s/bulla%s", home, fallback, path);
+    if (len > 0 && (size_t)len < cap) return true;
+    out[0] = '\0';
+    return false;
+}
+
+/* file: and the path, with what an address would take for its own syntax percent-encoded. */
+static void file_address(const char *path, char *out, size_t cap)
+{
+    bulla_writer writer = bulla_writer_of((uint8_t *)out, cap - 1);
+    bulla_write_view(&writer, bulla_view_text("file:"));
+    for (; *path != '\0'; path++) {
+        uint8_t byte = (uint8_t)*path;
+        char encoded[4];
+        if (byte != '%' && byte != '?' && byte >= 0x20 && byte != 0x7F) {
+            bulla_write_u8(&writer, byte);
+            continue;
+        }
+        (void)snprintf(encoded, sizeof encoded, "%%%02X", byte);
+        bulla_write_view(&writer, bulla_view_text(encoded));
+    }
+    out[writer.failed ? 0 : writer.len] = '\0';
+}
+
+static bulla_status default_set(bulla_config *config, bulla_call *call, size_t index, const char *value)
+{
+    if (value == NULL || value[0] == '\0' || get(config, index)->is_set) return BULLA_OK;
+    return bulla_conf_set(config->conf, call, bulla_config_fields[index].name, value, "default");
+}
+
+static bulla_status defaults_set(bulla_config *config, bulla_call *call)
+{
+    char path[BULLA_CONFIG_MAX_PATH], address[BULLA_MAX_ADDRESS + 1];
+    for (size_t i = 0; i < BULLA_CONFIG_NUM; i++)
+        BULLA_TRY(default_set(config, call, i, fallbacks[i]));
+    if (xdg_path(call, "XDG_DATA_HOME", ".local/share", "", path, sizeof path))
+        BULLA_TRY(default_set(config, call, BULLA_CONFIG_KEYSTORE_PATH, path));
+    if (!xdg_path(call, "XDG_CONFIG_HOME", ".config", "/root.key", path, sizeof path)) return BULLA_OK;
+    file_address(path, address, sizeof address);
+    return default_set(config, call, BULLA_CONFIG_KEYSTORE_ROOT, address);
+}
+
+static bulla_status config_new(bulla_call *call, bulla_view text, const char *source, const char *path,
+                               bulla_config **out_config)
+{
+    void *memory = NULL;
+    if (text.len > BULLA_MAX_CONFIG)
+        return bulla_fail(call, BULLA_ELIMIT, "%s: over %u bytes", source, BULLA_MAX_CONFIG);
+    BULLA_TRY(bulla_alloc(call, sizeof(bulla_config), &memory));
+    BULLA_AUTO(bulla_config) *config = memory;
+    config->env = bulla_env_of(call);
+    if (path != NULL) (void)snprintf(config->path, sizeof config->path, "%s", path);
+    BULLA_TRY(bulla_conf_parse(call, bulla_config_fields, BULLA_CONFIG_NUM, text, source, &config->conf));
+    BULLA_TRY(path_check(config, call));
+    BULLA_TRY(defaults_set(config, call));
+    settings_fill(config);
+    *out_config = BULLA_TAKE(config);
+    return BULLA_OK;
+}
+
+bulla_status bulla_config_parse(bulla_call *call, bulla_view text, const char *source, bulla_config **out_config)
+{
+    return config_new(call, text, source, NULL, out_config);
+}
+
+static bulla_status fail_errno(bulla_call *call, const char *path)
+{
+    int error = errno;
+    bulla_status status = error == ENOENT || error == ENOTDIR ? BULLA_ENOFILE
+                          : error == EACCES                   ? BULLA_EAUTHZ
+                                                              : BULLA_EIO;
+    status = bulla_fail(call, status, "configuration %s: %s", path, strerrordesc_np(error));
+    if (call != NULL) call->native = error;
+    return status;
+}
+
+static bulla_status text_read(bulla_call *call, const char *path, int fd, bulla_config **out_config)
+{
+    struct stat status;
+    if (fstat(fd, &status) != 0) return fail_errno(call, path);
+    if (S_ISDIR(status.st_mode)) return bulla_fail(call, BULLA_EINVAL, "configuration %s is a folder", path);
+    void *memory = NULL;
+    size_t cap = BULLA_MAX_CONFIG + 1u, len = 0; /* one more than allowed tells "too long" from "just fits" */
+    if (S_ISREG(status.st_mode) && (uintmax_t)status.st_size < cap) cap = (size_t)status.st_size + 1;
+    BULLA_TRY(bulla_alloc(call, cap, &memory));
+    ssize_t num = 1;
+    while (len < cap && num != 0) {
+        num = read(fd, (char *)memory + len, cap - len);
+        if (num < 0 && errno != EINTR) break;
+        len += num > 0 ? (size_t)num : 0;
+    }
+    bulla_status result =
+        num < 0 ? fail_errno(call, path) : config_new(call, bulla_view_of(memory, len), path, path, out_config);
+    bulla_free(bulla_env_of(call), memory);
+    return result;
+}
+
+bulla_status bulla_config_open(bulla_call *call, const char *path, bulla_config **out_config)
+{
+    char usual[BULLA_CONFIG_MAX_PATH];
+    bool wanted = true; /* somebody named this file: it must be there */
+    if (path == NULL) path = variable(call, "BULLA_CONFIG");
+    if (path == NULL) {
+        wanted = false;
+        if (!xdg_path(call, "XDG_CONFIG_HOME", ".config", "/bulla.yaml", usual, sizeof usual))
+            return config_new(call, (bulla_view){NULL, 0}, "default", NULL, out_config);
+        path = usual;
+    }
+    if (strlen(path) >= BULLA_CONFIG_MAX_PATH)
+        return bulla_fail(call, BULLA_EINVAL, "the configuration's path is over %u bytes", BULLA_CONFIG_MAX_PATH - 1u);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0 && !wanted && errno == ENOENT)
+        return config_new(call, (bulla_view){NULL, 0}, "default", NULL, out_config);
+    if (fd < 0) return fail_errno(call, path);
+    bulla_status status = text_read(call, path, fd, out_config);
+    (void)close(fd);
+    return status;
+}
+
+bulla_status bulla_config_set(bulla_config *config, bulla_call *call, const char *name, const char *value,
+                              const char *source)
+{
+    BULLA_TRY(bulla_conf_set(config->conf, call, name, value, source));
+    settings_fill(config);
+    return BULLA_OK;
+}
+
+const bulla_settings *bulla_config_settings(const bulla_config *config)
+{
+    return &config->settings;
+}
+
+const char *bulla_config_path(const bulla_config *config)
+{
+    return config->path[0] == '\0' ? NULL : config->path;
+}
+
+void bulla_config_free(bulla_config *config)
+{
+    if (config == NULL) return;
+    bulla_conf_free(config->conf);
+    bulla_free(config->env, config);
+}
