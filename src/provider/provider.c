@@ -38,6 +38,21 @@ const char *bulla_provider_name(const bulla_provider *provider)
     return provider == NULL || provider->ops->name == NULL ? "unnamed" : provider->ops->name;
 }
 
+uint32_t bulla_provider_can(const bulla_provider *provider)
+{
+    return (CAN(provider, BULLA_OP_DESCRIBE, describe) ? BULLA_OP_DESCRIBE : 0) |
+           (CAN(provider, BULLA_OP_WRAP, wrap) ? BULLA_OP_WRAP : 0) |
+           (CAN(provider, BULLA_OP_UNWRAP, unwrap) ? BULLA_OP_UNWRAP : 0) |
+           (CAN(provider, BULLA_OP_DATAKEY, datakey) ? BULLA_OP_DATAKEY : 0) |
+           (CAN(provider, BULLA_OP_REWRAP, rewrap) ? BULLA_OP_REWRAP : 0) |
+           (CAN(provider, BULLA_OP_ROTATE, rotate) ? BULLA_OP_ROTATE : 0);
+}
+
+uint32_t bulla_provider_idempotent(const bulla_provider *provider)
+{
+    return provider->ops->idempotent;
+}
+
 /* Names the culprit, unless a provider further in has named itself. */
 static bulla_status blame(const bulla_provider *provider, bulla_call *call, bulla_status status)
 {

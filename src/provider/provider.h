@@ -9,6 +9,11 @@
 BULLA_AUTO_DEFINE(bulla_provider, bulla_provider_unref)
 BULLA_AUTO_DEFINE(bulla_wrapped, bulla_wrapped_free)
 
+/* BULLA_OP_* bits of the slots that are there, and of those that may be repeated when nobody knows the outcome: what a
+ * wrapper says of itself. */
+uint32_t bulla_provider_can(const bulla_provider *provider);
+uint32_t bulla_provider_idempotent(const bulla_provider *provider);
+
 #define BULLA_DEK_MIN 16u /* bytes of a data key */
 #define BULLA_DEK_MAX 64u
 #define BULLA_WRAPPED_PART_MAX 65535u /* message-header.md, Encrypted Data Key Entry: 16-bit lengths */

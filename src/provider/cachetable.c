@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "provider/cachetable.h"
+
+#include "base/bytes.h"
+#include "base/mem.h"
+
+#include <sched.h>
+
+#define MAX_SHARDS 64u
+#define SHARD_ENTRIES 64u    /* a cache of fewer entries in all has one shard */
+#define MAX_BUCKETS 65536u   /* keeps the table within one secret; beyond it chains grow, to 16 at most */
+#define SWEEP_STEPS 32u      /* entries looked at while a lock is held */
+#define SECOND_CHANCES 64u   /* the same, when one must go */
+#define HITS_PER_SWEEP 1024u /* hits in a shard until another shard is swept too */
+
+struct bulla_cacheentry {
+    bulla_cacheentry *chain;         /* the next of its bucket; later, of what is to be released */
+    bulla_cacheentry *newer, *older; /* ring of the shard, by age */
+    uint64_t hash, uses;
+    int64_t expires_ns;
+    bulla_secret *dek;
+    bool referenced; /* hit since the clock's hand passed */
+    size_t lens[4];
+    uint8_t bytes[]; /* the four parts */
+};
+
+struct bulla_cacheshard {
+    uint32_t locked;
+    int64_t next_expiry_ns; /* not after the first expiry of an entry */
+    bulla_cacheentry *oldest, *hand;
+    uint64_t hits, misses, expired, used_up, evicted, purged;
+    uint8_t pad[48];
+} __attribute__((aligned(64)));
+_Static_assert(sizeof(struct bulla_cacheshard) == 128, "two lines: neighbours do not slow each other down");
+
+/* Counters that every shard shares: in the table's memory, on a line of their own. */
+typedef struct counters {
+    uint64_t generation, num_entries, sweep_cursor;
+    uint8_t pad[40];
+} counters;
+
+static inline void cpu_relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+static __attribute__((noinline)) void shard_wait(bulla_cacheshard *shard)
+{
+    for (unsigned spins = 0; __atomic_load_n(&shard->locked, __ATOMIC_RELAXED) != 0; spins++) {
+        if (spins < 256)
+            cpu_relax();
+        else
+            (void)sched_yield(); /* its holder was interrupted */
+    }
+}
+
+static inline void shard_lock(bulla_cacheshard *shard)
+{
+    while (__atomic_exchange_n(&shard->locked, 1, __ATOMIC_ACQUIRE) != 0)
+        shard_wait(shard);
+}
+
+static inline void shard_unlock(bulla_cacheshard *shard)
+{
+    __atomic_store_n(&shard->locked, 0, __ATOMIC_RELEASE);
+}
+
+static size_t power_of_two(size_t at_least)
+{
+    size_t power = 1;
+    while (power < at_least)
+        power *= 2;
+    return power;
+}
+
+bulla_status bulla_cachetable_init(bulla_cachetable *table, bulla_call *call, uint32_t max_entries, uint64_t max_uses)
+{
+    size_t wanted = power_of_two(max_entries);
+    table->env = bulla_env_of(call);
+    table->max_entries = max_entries;
+    table->max_uses = max_uses;
+    table->num_shards = wanted / SHARD_ENTRIES < 1            ? 1
+                        : wanted / SHARD_ENTRIES > MAX_SHARDS ? MAX_SHARDS
+                                                              : wanted / SHARD_ENTRIES;
+    table->buckets_per_shard = (wanted > MAX_BUCKETS ? MAX_BUCKETS : wanted) / table->num_shards;
+    size_t shards_len = table->num_shards * sizeof(bulla_cacheshard);
+    size_t buckets_len = table->num_shards * table->buckets_per_shard * sizeof(bulla_cacheentry *);
+    BULLA_TRY(bulla_keyhash_init(call, &table->hash));
+    BULLA_TRY(bulla_secret_new(call, sizeof(counters) + shards_len + buckets_len, &table->memory));
+    uint8_t *memory = bulla_secret_fill(table->memory);
+    counters *counts = (counters *)(void *)memory;
+    table->generation = &counts->generation;
+    table->num_entries = &counts->num_entries;
+    table->sweep_cursor = &counts->sweep_cursor;
+    table->shards = (bulla_cacheshard *)(void *)(memory + sizeof(counters));
+    table->buckets = (bulla_cacheentry **)(void *)(memory + sizeof(counters) + shards_len);
+    return BULLA_OK;
+}
+
+void bulla_cachetable_done(bulla_cachetable *table)
+{
+    if (table->memory == NULL) return;
+    bulla_cachetable_purge(table, (bulla_view){NULL, 0});
+    bulla_secret_unref(table->memory);
+}
+
+void bulla_cachetable_key(const bulla_cachetable *table, const bulla_wrapped *wrapped, const bulla_context *context,
+                          bulla_cachekey *out_key)
+{
+    out_key->parts[0] = wrapped->provider;
+    out_key->parts[1] = wrapped->info;
+    out_key->parts[2] = wrapped->blob;
+    out_key->parts[3] = bulla_context_bytes(context);
+    out_key->hash = bulla_keyhash_parts(&table->hash, out_key->parts, 4);
+}
+
+static inline bulla_cacheshard *shard_of(const bulla_cachetable *table, uint64_t hash)
+{
+    return &table->shards[hash & (table->num_shards - 1)];
+}
+
+static inline bulla_cacheentry **bucket_of(const bulla_cachetable *table, uint64_t hash)
+{
+    size_t shard = hash & (table->num_shards - 1), bucket = (hash >> 32) & (table->buckets_per_shard - 1);
+    return &table->buckets[shard * table->buckets_per_shard + bucket];
+}
+
+static bool entry_is(const bulla_cacheentry *entry, const bulla_cachekey *key)
+{
+    if (entry->hash != key->hash) return false;
+    const uint8_t *at = entry->bytes;
+    for (size_t i = 0; i < 4; i++) {
+        if (!bulla_view_equal(key->parts[i], bulla_view_of(at, entry->lens[i]))) return false;
+        at += entry->lens[i];
+    }
+    return true;
+}
+
+static bulla_cacheentry *chain_find(const bulla_cachetable *table, const bulla_cachekey *key)
+{
+    bulla_cacheentry *entry = *bucket_of(table, key->hash);
+    while (entry != NULL && !entry_is(entry, key))
+        entry = entry->chain;
+    return entry;
+}
+
+/* --- with the shard's lock held --- */
+
+static void entry_link(bulla_cachetable *table, bulla_cacheshard *shard, bulla_cacheentry *entry)
+{
+    bulla_cacheentry **bucket = bucket_of(table, entry->hash), *oldest = shard->oldest;
+    entry->chain = *bucket;
+    *bucket = entry;
+    if (oldest == NULL) {
+        entry->newer = entry->older = entry;
+        shard->oldest = entry;
+    } else { /* the newest stands before the oldest in the ring */
+        entry->newer = oldest;
+        entry->older = oldest->older;
+        entry->older->newer = entry;
+        oldest->older = entry;
+    }
+    if (entry->expires_ns < shard->next_expiry_ns) shard->next_expiry_ns = entry->expires_ns;
+    (void)__atomic_fetch_add(table->num_entries, 1, __ATOMIC_RELAXED);
+}
+
+/* Moves an entry to the list of those to release once the lock is given back. */
+static void entry_drop(bulla_cachetable *table, bulla_cacheshard *shard, bulla_cacheentry *entry,
+                       bulla_cacheentry **dropped)
+{
+    bulla_cacheentry **link = bucket_of(table, entry->hash), *newer = entry->newer == entry ? NULL : entry->newer;
+    while (*link != entry)
+        link = &(*link)->chain;
+    *link = entry->chain;
+    entry->older->newer = entry->newer;
+    entry->newer->older = entry->older;
+    if (shard->oldest == entry) shard->oldest = newer;
+    if (shard->hand == entry) shard->hand = newer;
+    entry->chain = *dropped;
+    *dropped = entry;
+    (void)__atomic_fetch_sub(table->num_entries, 1, __ATOMIC_RELAXED);
+}
+
+/* All entries live equally long, so the oldest expire first. */
+static void shard_sweep(bulla_cachetable *table, bulla_cacheshard *shard, int64_t now_ns, bulla_cacheentry **dropped)
+{
+    for (unsigned i = 0; i < SWEEP_STEPS && shard->oldest != NULL && shard->oldest->expires_ns <= now_ns; i++) {
+        shard->expired++;
+        entry_drop(table, shard, shard->oldest, dropped);
+    }
+    shard->next_expiry_ns = shard->oldest == NULL ? INT64_MAX : shard->oldest->expires_ns;
+}
+
+static bulla_secret *entry_use(bulla_cachetable *table, bulla_cacheshard *shard, bulla_cacheentry *entry,
+                               bulla_cacheentry **dropped)
+{
+    shard->hits++;
+    entry->uses++;
+    if (!entry->referenced) entry->referenced = true; /* written only when it changes: the line stays shared */
+    bulla_secret *dek = bulla_secret_ref(entry->dek);
+    if (BULLA_UNLIKELY(table->max_uses != 0 && entry->uses >= table->max_uses)) {
+        shard->used_up++;
+        entry_drop(table, shard, entry, dropped);
+    }
+    return dek;
+}
+
+/* CLOCK: the hand goes from older to newer, spares what was hit since it came by last, and takes the first other one;
+ * after so many spared ones it takes the next whatever it is, for the lock is held. */
+static void shard_evict(bulla_cachetable *table, bulla_cacheshard *shard, const bulla_cacheentry *keep,
+                        bulla_cacheentry **dropped)
+{
+    bulla_cacheentry *entry = shard->hand != NULL ? shard->hand : shard->oldest;
+    if (entry == NULL || (entry == keep && entry->newer == entry)) return;
+    for (unsigned spared = 0; entry == keep || (entry->referenced && spared < SECOND_CHANCES); spared++) {
+        entry->referenced = false;
+        entry = entry->newer;
+    }
+    shard->evicted++;
+    shard->hand = entry;
+    entry_drop(table, shard, entry, dropped);
+}
+
+/* --- without --- */
+
+static void release(const bulla_cachetable *table, bulla_cacheentry *dropped)
+{
+    while (dropped != NULL) {
+        bulla_cacheentry *next = dropped->chain;
+        bulla_secret_unref(dropped->dek);
+        bulla_free(table->env, dropped);
+        dropped = next;
+    }
+}
+
+/* One more shard in turn, so that keys go on time whether or not anybody asks for their shard. */
+static __attribute__((noinline)) void sweep_another(bulla_cachetable *table, int64_t now_ns)
+{
+    bulla_cacheentry *dropped = NULL;
+    uint64_t turn = __atomic_fetch_add(table->sweep_cursor, 1, __ATOMIC_RELAXED);
+    bulla_cacheshard *shard = &table->shards[turn & (table->num_shards - 1)];
+    shard_lock(shard);
+    if (now_ns >= shard->next_expiry_ns) shard_sweep(table, shard, now_ns, &dropped);
+    shard_unlock(shard);
+    release(table, dropped);
+}
+
+bulla_secret *bulla_cachetable_find(bulla_cachetable *table, const bulla_cachekey *key, int64_t now_ns)
+{
+    bulla_cacheshard *shard = shard_of(table, key->hash);
+    bulla_cacheentry *dropped = NULL;
+    bulla_secret *dek = NULL;
+    shard_lock(shard);
+    if (BULLA_UNLIKELY(now_ns >= shard->next_expiry_ns)) shard_sweep(table, shard, now_ns, &dropped);
+    bulla_cacheentry *entry = chain_find(table, key);
+    if (BULLA_LIKELY(entry != NULL && now_ns < entry->expires_ns))
+        dek = entry_use(table, shard, entry, &dropped);
+    else
+        shard->misses++;
+    bool sweep_due = dek != NULL && shard->hits % HITS_PER_SWEEP == 0;
+    shard_unlock(shard);
+    if (BULLA_UNLIKELY(dropped != NULL)) release(table, dropped);
+    if (BULLA_UNLIKELY(sweep_due)) sweep_another(table, now_ns);
+    return dek;
+}
+
+uint64_t bulla_cachetable_generation(const bulla_cachetable *table)
+{
+    return __atomic_load_n(table->generation, __ATOMIC_ACQUIRE);
+}
+
+static bulla_cacheentry *entry_new(const bulla_cachetable *table, const bulla_cachekey *key, bulla_secret *dek,
+                                   int64_t expires_ns)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < 4; i++)
+        len += key->parts[i].len;
+    bulla_cacheentry *entry = table->env->alloc(table->env->arg, sizeof *entry + len);
+    if (entry == NULL) return NULL;
+    *entry = (bulla_cacheentry){.hash = key->hash, .expires_ns = expires_ns, .dek = bulla_secret_ref(dek)};
+    uint8_t *at = entry->bytes;
+    for (size_t i = 0; i < 4; i++) {
+        bulla_copy(at, key->parts[i].data, key->parts[i].len);
+        entry->lens[i] = key->parts[i].len;
+        at += key->parts[i].len;
+    }
+    return entry;
+}
+
+/* Takes one entry out, from the first shard that has one to give. */
+static void evict_one(bulla_cachetable *table, uint64_t hash, const bulla_cacheentry *keep)
+{
+    bulla_cacheentry *dropped = NULL;
+    for (size_t i = 0; i < table->num_shards && dropped == NULL; i++) {
+        bulla_cacheshard *shard = shard_of(table, hash + i);
+        shard_lock(shard);
+        shard_evict(table, shard, keep, &dropped);
+        shard_unlock(shard);
+    }
+    release(table, dropped);
+}
+
+void bulla_cachetable_put(bulla_cachetable *table, const bulla_cachekey *key, bulla_secret *dek, int64_t now_ns,
+                          int64_t expires_ns, uint64_t generation)
+{
+    bulla_cacheentry *entry = entry_new(table, key, dek, expires_ns), *dropped = NULL;
+    if (entry == NULL) return; /* a cache without memory is slower, not broken */
+    bulla_cacheshard *shard = shard_of(table, key->hash);
+    shard_lock(shard);
+    bulla_cacheentry *known = chain_find(table, key);
+    if (known != NULL) entry_drop(table, shard, known, &dropped); /* another thread's; this one is newer */
+    /* A purge counts first and walks the shards then: seen here, or the entry is there when it comes by. */
+    bool stale = bulla_cachetable_generation(table) != generation;
+    if (!stale) entry_link(table, shard, entry);
+    shard_unlock(shard);
+    if (stale) {
+        entry->chain = dropped;
+        dropped = entry;
+    }
+    release(table, dropped);
+    if (__atomic_load_n(table->num_entries, __ATOMIC_RELAXED) > table->max_entries) evict_one(table, key->hash, entry);
+    sweep_another(table, now_ns);
+}
+
+static bool has_prefix(const bulla_cacheentry *entry, bulla_view key_id)
+{
+    return entry->lens[1] >= key_id.len &&
+           bulla_view_equal(bulla_view_of(entry->bytes + entry->lens[0], key_id.len), key_id);
+}
+
+static void shard_purge(bulla_cachetable *table, bulla_cacheshard *shard, bulla_view key_id, bulla_cacheentry **dropped)
+{
+    bulla_cacheentry *entry = shard->oldest, *last = entry == NULL ? NULL : entry->older;
+    while (entry != NULL) {
+        bulla_cacheentry *next = entry == last ? NULL : entry->newer;
+        if (has_prefix(entry, key_id)) {
+            shard->purged++;
+            entry_drop(table, shard, entry, dropped);
+        }
+        entry = next;
+    }
+}
+
+void bulla_cachetable_purge(bulla_cachetable *table, bulla_view key_id)
+{
+    (void)__atomic_fetch_add(table->generation, 1, __ATOMIC_ACQ_REL);
+    for (size_t i = 0; i < table->num_shards; i++) {
+        bulla_cacheentry *dropped = NULL;
+        shard_lock(&table->shards[i]);
+        shard_purge(table, &table->shards[i], key_id, &dropped);
+        shard_unlock(&table->shards[i]);
+        release(table, dropped);
+    }
+}
+
+void bulla_cachetable_stats(bulla_cachetable *table, int64_t now_ns, bulla_cache_stats *out_stats)
+{
+    for (size_t i = 0; i < table->num_shards; i++) {
+        bulla_cacheshard *shard = &table->shards[i];
+        bulla_cacheentry *dropped = NULL;
+        shard_lock(shard);
+        do
+            shard_sweep(table, shard, now_ns, &dropped);
+        while (now_ns >= shard->next_expiry_ns);
+        out_stats->hits += shard->hits;
+        out_stats->misses += shard->misses;
+        out_stats->expired += shard->expired;
+        out_stats->used_up += shard->used_up;
+        out_stats->evicted += shard->evicted;
+        out_stats->purged += shard->purged;
+        shard_unlock(shard);
+        release(table, dropped);
+    }
+    out_stats->entries = __atomic_load_n(table->num_entries, __ATOMIC_RELAXED);
+}
