@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/fdio.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LOCK_WAIT_MS 10000
+#define LOCK_PAUSE_MS 20
+
+static bulla_status status_of(int code)
+{
+    switch (code) {
+    case ENOENT: return BULLA_ENOFILE;
+    case EEXIST:
+    case ENOTEMPTY: return BULLA_EEXISTS;
+    case EACCES:
+    case EPERM:
+    case EROFS: return BULLA_EAUTHZ;
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG: return BULLA_ENOSPACE;
+    case ENOMEM: return BULLA_ENOMEM;
+    case EMFILE:
+    case ENFILE:
+    case ENAMETOOLONG: return BULLA_ELIMIT;
+    case EISDIR:
+    case ENOTDIR:
+    case ELOOP:
+    case ENXIO: return BULLA_EINVAL;
+    case ETXTBSY:
+    case EBUSY: return BULLA_EBUSY;
+    default: return BULLA_EIO;
+    }
+}
+
+bulla_status cli_errno_fail(bulla_call *call, int code, const char *doing)
+{
+    bulla_status status = bulla_fail(call, status_of(code), "%s: %s", doing, strerror(code));
+    if (call != NULL) call->native = code;
+    return status;
+}
+
+/* --- input --- */
+
+bulla_status cli_input_take(bulla_call *call, int fd, struct cli_input *out_input)
+{
+    struct cli_input input = {.fd = fd};
+    if (fstat(fd, &input.st) != 0) return cli_errno_fail(call, errno, "cannot look at it");
+    if (S_ISDIR(input.st.st_mode)) return bulla_fail(call, BULLA_EINVAL, "is a folder: use -R for whole trees");
+    off_t start = lseek(fd, 0, SEEK_CUR);
+    input.start = start > 0 ? (uint64_t)start : 0;
+    if (S_ISREG(input.st.st_mode)) (void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+    *out_input = input;
+    return BULLA_OK;
+}
+
+bulla_status cli_input_open(bulla_call *call, int dir_fd, const char *name, int flags, bool any,
+                            struct cli_input *out_input)
+{
+    /* O_NONBLOCK: a pipe that took a file's place must not hold the walk up. Regular files do not care. */
+    int wait = any ? 0 : O_NONBLOCK;
+    CLI_AUTO(cli_fd_done) int fd = openat(dir_fd, name, flags | wait | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0 && errno == ELOOP && (flags & O_NOFOLLOW) != 0)
+        return bulla_fail(call, BULLA_EINVAL, "is a symbolic link: name the file that it points to");
+    if (fd < 0) return cli_errno_fail(call, errno, "cannot open");
+    struct cli_input input;
+    CLI_TRY(cli_input_take(call, fd, &input));
+    if (!any && !cli_input_is_regular(&input)) return bulla_fail(call, BULLA_EINVAL, "is not a regular file");
+    fd = -1;
+    *out_input = input;
+    return BULLA_OK;
+}
+
+void cli_input_done(struct cli_input *input)
+{
+    cli_fd_done(&input->fd);
+}
+
+bool cli_input_is_regular(const struct cli_input *input)
+{
+    return S_ISREG(input->st.st_mode);
+}
+
+bulla_status cli_input_check_same(bulla_call *call, const struct cli_input *input)
+{
+    struct stat now;
+    if (!cli_input_is_regular(input)) return BULLA_OK;
+    if (fstat(input->fd, &now) != 0) return cli_errno_fail(call, errno, "cannot look at it");
+    bool same = now.st_size == input->st.st_size && now.st_mtim.tv_sec == input->st.st_mtim.tv_sec &&
+                now.st_mtim.tv_nsec == input->st.st_mtim.tv_nsec;
+    return same ? BULLA_OK
+                : bulla_fail(call, BULLA_EBUSY, "changed while it was read: try again, or read it through a pipe");
+}
+
+bulla_status cli_input_rewind(bulla_call *call, struct cli_input *input)
+{
+    if (lseek(input->fd, (off_t)input->start, SEEK_SET) < 0) return cli_errno_fail(call, errno, "cannot go back in it");
+    input->len = 0;
+    return BULLA_OK;
+}
+
+bulla_status cli_input_lock(bulla_call *call, const struct cli_input *input, bool alone)
+{
+    const struct timespec pause = {.tv_nsec = LOCK_PAUSE_MS * 1000000};
+    for (int waited = 0; waited < LOCK_WAIT_MS; waited += LOCK_PAUSE_MS) {
+        if (flock(input->fd, (alone ? LOCK_EX : LOCK_SH) | LOCK_NB) == 0) return BULLA_OK;
+        /* Where locks do not work nobody can hold one: who only reads goes on. */
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return alone ? cli_errno_fail(call, errno, "cannot lock it") : BULLA_OK;
+        CLI_TRY(bulla_call_check(call));
+        (void)nanosleep(&pause, NULL);
+    }
+    return bulla_fail(call, BULLA_EBUSY, "is being %s by another process", alone ? "read or rewrapped" : "rewrapped");
+}
+
+static void remember_first(struct cli_input *input, const uint8_t *buf, size_t len)
+{
+    size_t room = sizeof input->first - input->num_first;
+    size_t part = len < room ? len : room;
+    memcpy(input->first + input->num_first, buf, part);
+    input->num_first += part;
+}
+
+static bulla_status input_read(void *arg, bulla_call *call, uint8_t *buf, size_t len, size_t *out_len)
+{
+    struct cli_input *input = arg;
+    ssize_t num = 0;
+    do {
+        CLI_TRY(bulla_call_check(call));
+        num = read(input->fd, buf, len);
+    } while (num < 0 && errno == EINTR);
+    if (num < 0) return cli_errno_fail(call, errno, "cannot read");
+    if (input->num_first < sizeof input->first) remember_first(input, buf, (size_t)num);
+    input->len += (uint64_t)num;
+    if (input->progress != NULL) cli_progress_add(input->progress, (uint64_t)num);
+    *out_len = (size_t)num;
+    return BULLA_OK;
+}
+
+bulla_source cli_input_source(struct cli_input *input)
+{
+    return (bulla_source){.read = input_read, .arg = input};
+}
+
+/* --- output --- */
+
+bulla_status cli_write_at(bulla_call *call, int fd, uint64_t offset, bulla_view bytes)
+{
+    while (bytes.len > 0) {
+        ssize_t num = pwrite(fd, bytes.data, bytes.len, (off_t)offset);
+        if (num < 0 && errno == EINTR) continue;
+        if (num < 0) return cli_errno_fail(call, errno, "cannot write");
+        bytes = (bulla_view){bytes.data + num, bytes.len - (size_t)num};
+        offset += (uint64_t)num;
+    }
+    return BULLA_OK;
+}
+
+static bulla_status write_on(bulla_call *call, int fd, bulla_view bytes)
+{
+    while (bytes.len > 0) {
+        ssize_t num = write(fd, bytes.data, bytes.len);
+        if (num < 0 && errno == EINTR) {
+            CLI_TRY(bulla_call_check(call));
+            continue;
+        }
+        if (num < 0) return cli_errno_fail(call, errno, "cannot write");
+        bytes = (bulla_view){bytes.data + num, bytes.len - (size_t)num};
+    }
+    return BULLA_OK;
+}
+
+static bulla_status output_write(void *arg, bulla_call *call, uint64_t offset, bulla_view bytes)
+{
+    struct cli_output *output = arg;
+    if (output->at)
+        CLI_TRY(cli_write_at(call, output->fd, offset, bytes));
+    else
+        CLI_TRY(write_on(call, output->fd, bytes));
+    (void)__atomic_add_fetch(&output->len, bytes.len, __ATOMIC_RELAXED);
+    return BULLA_OK;
+}
+
+bulla_sink cli_output_sink(struct cli_output *output)
+{
+    return (bulla_sink){.write = output_write, .arg = output, .random_access = output->at};
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/opening.h"
+
+static bulla_status keystore_add(struct cli *cli, struct cli_providers *providers)
+{
+    bulla *house = NULL;
+    const bulla_settings *settings = NULL;
+    CLI_TRY(cli_config_open(cli, &settings));
+    CLI_TRY(cli_house_open(cli, &house));
+    if (settings->options.store == NULL || providers->num == BULLA_MAX_RECIPIENTS) return BULLA_OK;
+    bulla_status status = bulla_provider_open(house, &cli->call, "local:", &providers->list[providers->num]);
+    if (status == BULLA_ENOFILE) return BULLA_OK; /* nobody has made a keystore */
+    if (status == BULLA_OK) providers->num++;
+    return status;
+}
+
+bulla_status cli_opening_open(struct cli *cli, const char *name, struct cli_providers *out_providers)
+{
+    CLI_AUTO(cli_providers_done) struct cli_providers providers = {{NULL}, 0};
+    CLI_TRY(cli_providers_open(cli, name, true, &providers));
+    if (!cli_flag(cli, name)) CLI_TRY(keystore_add(cli, &providers));
+    if (providers.num == 0)
+        return cli_usage(cli, "no key to open with: say --%s ADDRESS, or make a keystore (bulla init)", name);
+    *out_providers = providers;
+    providers.num = 0;
+    return BULLA_OK;
+}

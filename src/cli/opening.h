@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The keys that open messages. */
+#ifndef BULLA_CLI_OPENING_H
+#define BULLA_CLI_OPENING_H
+
+#include "cli/cli.h"
+
+/* The keys of the repeated option `name`; without it the whole keystore, where there is one, and the configured
+ * recipients. EINVAL when that is nobody. */
+bulla_status cli_opening_open(struct cli *cli, const char *name, struct cli_providers *out_providers);
+
+#endif

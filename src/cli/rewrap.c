@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* bulla rewrap */
+#include "cli/entry.h"
+#include "cli/files.h"
+#include "cli/header_swap.h"
+#include "cli/opening.h"
+#include "cli/shown.h"
+#include "cli/transfer.h"
+#include "cli/verbs.h"
+
+#include <string.h>
+
+#define KNOWN_KEYS 8u
+
+/* A key of the keystore that messages have named: trees are mostly under a few. */
+struct known_key {
+    char id[BULLA_KEY_ID_TEXT + 1];
+    bulla_provider *provider; /* NULL: of another keystore */
+};
+
+struct rewrap {
+    struct cli_files files;
+    struct cli_providers with, add, to, drop;
+    bool dropped_index[BULLA_MAX_RECIPIENTS]; /* from 0 */
+    size_t num_dropped_indexes;
+    struct known_key known[KNOWN_KEYS];
+    size_t num_known; /* ever; the oldest goes first */
+};
+
+/* What is to happen to one header. */
+struct plan {
+    const bulla_message_info *info;
+    bulla_provider *renew[BULLA_MAX_RECIPIENTS], *add[BULLA_MAX_RECIPIENTS];
+    size_t num_renew, num_add, num_drop;
+    bool drop[BULLA_MAX_RECIPIENTS]; /* by index of the wrapped key */
+};
+
+static void message_done(bulla_message **message)
+{
+    bulla_message_close(*message);
+}
+
+/* --- the entries to drop, as a provider that matches exactly these --- */
+
+struct picker {
+    bulla_provider base;
+    const struct plan *plan;
+};
+
+static bool same(bulla_view a, bulla_view b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+}
+
+static bool picker_matches(const bulla_provider *provider, const bulla_wrapped *wrapped)
+{
+    const struct plan *plan = ((const struct picker *)provider)->plan;
+    for (size_t i = 0; i < plan->info->num_recipients; i++) {
+        const bulla_wrapped *entry = &plan->info->recipients[i];
+        if (plan->drop[i] && same(entry->provider, wrapped->provider) && same(entry->info, wrapped->info) &&
+            same(entry->blob, wrapped->blob))
+            return true;
+    }
+    return false;
+}
+
+static void picker_destroy(bulla_provider *provider)
+{
+    (void)provider; /* on the stack of its maker */
+}
+
+static const bulla_provider_ops picker_ops = {
+    .size = sizeof(bulla_provider_ops), .name = "picker", .matches = picker_matches, .destroy = picker_destroy};
+
+/* --- the plan --- */
+
+static void plan_done(struct plan *plan)
+{
+    for (size_t i = 0; i < plan->num_renew; i++)
+        bulla_provider_unref(plan->renew[i]);
+    for (size_t i = 0; i < plan->num_add; i++)
+        bulla_provider_unref(plan->add[i]);
+}
+
+static bulla_status push(bulla_call *call, bulla_provider *provider, bulla_provider **list, size_t *num)
+{
+    if (*num == BULLA_MAX_RECIPIENTS)
+        return bulla_fail(call, BULLA_ELIMIT, "would have over %u recipients", BULLA_MAX_RECIPIENTS);
+    list[(*num)++] = bulla_provider_ref(provider);
+    return BULLA_OK;
+}
+
+static bool any_matches(const struct cli_providers *providers, const bulla_wrapped *wrapped)
+{
+    for (size_t i = 0; i < providers->num; i++)
+        if (bulla_provider_matches(providers->list[i], wrapped)) return true;
+    return false;
+}
+
+static void plan_drops(const struct rewrap *rewrap, struct plan *plan)
+{
+    for (size_t i = 0; i < plan->info->num_recipients; i++) {
+        const bulla_wrapped *wrapped = &plan->info->recipients[i];
+        bool unwanted = rewrap->to.num != 0 && !any_matches(&rewrap->to, wrapped);
+        plan->drop[i] = unwanted || rewrap->dropped_index[i] || any_matches(&rewrap->drop, wrapped);
+        if (plan->drop[i]) plan->num_drop++;
+    }
+}
+
+/* An entry of our own keystore that is not under its key's primary version. Other entries do not tell their version. */
+static bulla_status is_stale(bulla_call *call, bulla_provider *provider, const bulla_wrapped *wrapped, bool *out_stale)
+{
+    bulla_key_info info;
+    struct cli_entry entry = cli_entry_of(wrapped);
+    *out_stale = false;
+    if (entry.kind != CLI_ENTRY_KEYSTORE) return BULLA_OK;
+    CLI_TRY(bulla_provider_describe(provider, call, &info));
+    *out_stale = info.primary_version != entry.version;
+    return BULLA_OK;
+}
+
+/* `provider` shall be a recipient under its present version: what does that take? */
+static bulla_status plan_wanted(bulla_call *call, bulla_provider *provider, struct plan *plan)
+{
+    bool found = false, stale = false;
+    for (size_t i = 0; i < plan->info->num_recipients && !stale; i++) {
+        const bulla_wrapped *wrapped = &plan->info->recipients[i];
+        if (plan->drop[i] || !bulla_provider_matches(provider, wrapped)) continue;
+        found = true;
+        CLI_TRY(is_stale(call, provider, wrapped, &stale));
+    }
+    if (!found) return push(call, provider, plan->add, &plan->num_add);
+    return stale ? push(call, provider, plan->renew, &plan->num_renew) : BULLA_OK;
+}
+
+/* The keystore's key of this id; NULL when it is another keystore's. */
+static bulla_status key_find(struct rewrap *rewrap, const char *id, bulla_provider **out_provider)
+{
+    struct cli *cli = rewrap->files.cli;
+    for (size_t i = 0; i < rewrap->num_known && i < KNOWN_KEYS; i++) {
+        *out_provider = rewrap->known[i].provider;
+        if (strcmp(rewrap->known[i].id, id) == 0) return BULLA_OK;
+    }
+    bulla *house = NULL;
+    bulla_provider *provider = NULL;
+    char address[sizeof "local:" + BULLA_KEY_ID_TEXT];
+    (void)snprintf(address, sizeof address, "local:%s", id);
+    CLI_TRY(cli_house_open(cli, &house));
+    bulla_status status = bulla_provider_open(house, &cli->call, address, &provider);
+    if (status != BULLA_OK && status != BULLA_ENOKEY && status != BULLA_ENOFILE) return status;
+    struct known_key *known = &rewrap->known[rewrap->num_known++ % KNOWN_KEYS];
+    bulla_provider_unref(known->provider);
+    memcpy(known->id, id, sizeof known->id);
+    known->provider = provider;
+    *out_provider = provider;
+    return BULLA_OK;
+}
+
+/* Nothing was asked for: every entry of this keystore goes under its key's primary version. */
+static bulla_status plan_renewals(struct rewrap *rewrap, struct plan *plan)
+{
+    bulla_call *call = &rewrap->files.cli->call;
+    for (size_t i = 0; i < plan->info->num_recipients; i++) {
+        const bulla_wrapped *wrapped = &plan->info->recipients[i];
+        struct cli_entry entry = cli_entry_of(wrapped);
+        if (entry.kind != CLI_ENTRY_KEYSTORE) continue;
+        bulla_provider *provider = NULL;
+        bool stale = false;
+        CLI_TRY(key_find(rewrap, entry.key_id, &provider));
+        if (provider != NULL) CLI_TRY(is_stale(call, provider, wrapped, &stale));
+        if (stale) CLI_TRY(push(call, provider, plan->renew, &plan->num_renew));
+    }
+    return BULLA_OK;
+}
+
+static bulla_status plan_make(struct rewrap *rewrap, struct plan *plan)
+{
+    bulla_call *call = &rewrap->files.cli->call;
+    const struct cli_providers *wanted[] = {&rewrap->to, &rewrap->add};
+    bool asked = rewrap->drop.num + rewrap->num_dropped_indexes + rewrap->to.num + rewrap->add.num != 0;
+    if (plan->info->num_recipients > BULLA_MAX_RECIPIENTS)
+        return bulla_fail(call, BULLA_ELIMIT, "has over %u recipients", BULLA_MAX_RECIPIENTS);
+    if (!asked) return plan_renewals(rewrap, plan);
+    plan_drops(rewrap, plan);
+    for (size_t list = 0; list < 2; list++)
+        for (size_t i = 0; i < wanted[list]->num; i++)
+            CLI_TRY(plan_wanted(call, wanted[list]->list[i], plan));
+    return BULLA_OK;
+}
+
+/* --- one file --- */
+
+static bulla_status header_make(const struct rewrap *rewrap, bulla_message *message, const struct plan *plan,
+                                bulla_bytes *out_header)
+{
+    struct picker picker = {.plan = plan};
+    bulla_provider_init(&picker.base, &picker_ops);
+    bulla_provider *drop[] = {&picker.base};
+    const bulla_rewrap_options options = {.size = sizeof options,
+                                          .open = rewrap->with.list,
+                                          .num_open = rewrap->with.num,
+                                          .renew = plan->renew,
+                                          .num_renew = plan->num_renew,
+                                          .add = plan->add,
+                                          .num_add = plan->num_add,
+                                          .drop = drop,
+                                          .num_drop = plan->num_drop == 0 ? 0 : 1};
+    return bulla_message_rewrap(message, &rewrap->files.cli->call, &options, out_header);
+}
+
+enum outcome { UNCHANGED, IN_PLACE, COPIED };
+
+static bulla_status tell(struct rewrap *rewrap, const struct cli_task *task, enum outcome outcome)
+{
+    static const char *const words[] = {"unchanged", "rewrapped in place", "rewrapped"};
+    struct cli *cli = rewrap->files.cli;
+    if (outcome == UNCHANGED) rewrap->files.num_unchanged++;
+    if (cli->json)
+        return cli_json(cli, json_pack("{s:o, s:b, s:b}", "file", cli_json_path(task->in_path), "rewrapped",
+                                       outcome != UNCHANGED, "in_place", outcome == IN_PLACE));
+    /* Of a tree the summary says enough. */
+    if (cli->quiet || (task->in_tree && !cli_flag(cli, "verbose"))) return BULLA_OK;
+    char shown[CLI_SHOWN];
+    cli_shown((bulla_view){(const uint8_t *)task->in_path, strlen(task->in_path)}, shown, sizeof shown);
+    (void)printf("%s: %s\n", shown, words[outcome]);
+    return BULLA_OK;
+}
+
+static bulla_status header_swap(struct rewrap *rewrap, struct cli_message_file *file, bulla_message *message,
+                                const struct plan *plan, enum outcome *out_outcome)
+{
+    bulla_call *call = &rewrap->files.cli->call;
+    bool in_place = false;
+    CLI_AUTO(bulla_bytes_done) bulla_bytes header = {NULL, 0, NULL};
+    CLI_TRY(header_make(rewrap, message, plan, &header));
+    bulla_view view = {header.data, header.len};
+    CLI_TRY(cli_header_swap(call, file, plan->info->header_len, view, &in_place));
+    *out_outcome = in_place ? IN_PLACE : COPIED;
+    return BULLA_OK;
+}
+
+static bulla_status job(void *arg, struct cli *cli, const struct cli_task *task)
+{
+    struct rewrap *rewrap = arg;
+    CLI_AUTO(cli_message_file_done) struct cli_message_file file = {.input = {.fd = -1}};
+    CLI_TRY(cli_message_file_open(&cli->call, task->in_dir, task->in_name, &file));
+    bulla_source source = cli_input_source(&file.input);
+    CLI_AUTO(message_done) bulla_message *message = NULL;
+    bulla_status status = bulla_message_open(&cli->call, &source, &message);
+    if (status != BULLA_OK) return cli_not_message(&cli->call, status, &file.input);
+
+    enum outcome outcome = UNCHANGED;
+    CLI_AUTO(plan_done) struct plan plan = {.info = bulla_message_info_get(message)};
+    CLI_TRY(plan_make(rewrap, &plan));
+    file.input.progress = &rewrap->files.progress;
+    if (plan.num_renew + plan.num_add + plan.num_drop != 0)
+        CLI_TRY(header_swap(rewrap, &file, message, &plan, &outcome));
+    return tell(rewrap, task, outcome);
+}
+
+/* --- the verb --- */
+
+static bulla_status drop_add(struct rewrap *rewrap, const char *text)
+{
+    struct cli *cli = rewrap->files.cli;
+    if (strspn(text, "0123456789") == strlen(text)) {
+        uint64_t index = 0;
+        CLI_TRY(cli_number_parse(cli, "--drop", text, 1, BULLA_MAX_RECIPIENTS, &index));
+        rewrap->dropped_index[index - 1] = true;
+        rewrap->num_dropped_indexes++;
+        return BULLA_OK;
+    }
+    bulla *house = NULL;
+    if (rewrap->drop.num == BULLA_MAX_RECIPIENTS) return cli_usage(cli, "--drop is given too often");
+    CLI_TRY(cli_house_open(cli, &house));
+    CLI_TRY(bulla_provider_open(house, &cli->call, text, &rewrap->drop.list[rewrap->drop.num]));
+    rewrap->drop.num++;
+    return BULLA_OK;
+}
+
+static bulla_status keys_open(struct rewrap *rewrap)
+{
+    struct cli *cli = rewrap->files.cli;
+    if (cli_flag(cli, "to") && (cli_flag(cli, "add") || cli_flag(cli, "drop")))
+        return cli_usage(cli, "--to says who all the recipients are: leave --add and --drop out");
+    CLI_TRY(cli_opening_open(cli, "with", &rewrap->with));
+    CLI_TRY(cli_providers_open(cli, "to", false, &rewrap->to));
+    CLI_TRY(cli_providers_open(cli, "add", false, &rewrap->add));
+    for (size_t i = 0; cli_value_at(cli, "drop", i) != NULL; i++)
+        CLI_TRY(drop_add(rewrap, cli_value_at(cli, "drop", i)));
+    return BULLA_OK;
+}
+
+static void rewrap_done(struct rewrap *rewrap)
+{
+    for (size_t i = 0; i < KNOWN_KEYS; i++)
+        bulla_provider_unref(rewrap->known[i].provider);
+    cli_providers_done(&rewrap->with);
+    cli_providers_done(&rewrap->to);
+    cli_providers_done(&rewrap->add);
+    cli_providers_done(&rewrap->drop);
+}
+
+static bulla_status run(struct cli *cli, int argc, char **argv)
+{
+    CLI_AUTO(rewrap_done)
+    struct rewrap rewrap = {.files = {.cli = cli,
+                                      .naming = CLI_NAME_KEEP,
+                                      .done_word = "rewrapped",
+                                      .job = job,
+                                      .recursive = cli_flag(cli, "recursive")}};
+    rewrap.files.arg = &rewrap;
+    CLI_TRY(keys_open(&rewrap));
+    return cli_files_run(&rewrap.files, argc, argv);
+}
+
+static const struct cli_option options[] = {
+    {0, "with", "ADDRESS", "open the data key with this key", true},
+    {0, "to", "ADDRESS", "make this key a recipient, and drop all that are not named so", true},
+    {0, "add", "ADDRESS", "make this key a recipient too", true},
+    {0, "drop", "ADDRESS|INDEX", "leave out this key, or the entry with this number in bulla inspect", true},
+    {'R', "recursive", NULL, "do all files in folders whose names end in " CLI_SUFFIX, false},
+    {0},
+};
+
+const struct cli_verb cli_verb_rewrap = {
+    .name = "rewrap",
+    .summary = "Put encrypted files under other versions or keys, their bodies untouched",
+    .operands = "FILE...",
+    .min_operands = 1,
+    .max_operands = -1,
+    .details =
+        "Without --to, --add and --drop every data key that a key of the keystore wraps is wrapped again under that\n"
+        "key's newest version, as after a rotation. The header alone changes: where it stands, when it keeps its "
+        "length\n"
+        "and is short enough that a crash cannot tear it, else in a new file that takes the old one's place. The "
+        "file's\n"
+        "mode, owner and times stay. Files that are as they should be are left alone.\n\n"
+        "A copy of the file made before still opens with what was dropped: whoever must not read it any more needs it\n"
+        "encrypted again. Signed messages cannot be rewrapped.\n",
+    .examples = "  bulla key rotate files && bulla rewrap -R /backup\n"
+                "  bulla rewrap --add file:escrow.key letter.pdf.bulla\n"
+                "  bulla rewrap --to local:archive letter.pdf.bulla\n",
+    .options = options,
+    .run = run,
+};
