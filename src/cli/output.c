@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the command says: results on standard output, everything else on standard error. */
 #include "cli/cli.h"
+#include "cli/fdio.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -18,33 +19,12 @@ bulla_status cli_usage(struct cli *cli, const char *format, ...)
     return bulla_fail(&cli->call, BULLA_EINVAL, "%s (see bulla%s%s --help)", why, space, cli->title);
 }
 
-static bulla_status status_of_errno(int error)
-{
-    switch (error) {
-    case ENOENT:
-    case ENOTDIR: return BULLA_ENOFILE;
-    case EEXIST: return BULLA_EEXISTS;
-    case EACCES:
-    case EPERM: return BULLA_EAUTHZ;
-    case ENOSPC:
-    case EDQUOT: return BULLA_ENOSPACE;
-    case ENOMEM: return BULLA_ENOMEM;
-    case EISDIR:
-    case ELOOP:
-    case ENAMETOOLONG:
-    case EINVAL: return BULLA_EINVAL;
-    default: return BULLA_EIO;
-    }
-}
-
 bulla_status cli_errno(struct cli *cli, const char *what)
 {
     int error = errno;
     /* A system call that a signal ended: say so, not "Interrupted system call". */
     if (error == EINTR) CLI_TRY(bulla_call_check(&cli->call));
-    bulla_status status = bulla_fail(&cli->call, status_of_errno(error), "%s: %s", what, strerror(error));
-    cli->call.native = error;
-    return status;
+    return cli_errno_fail(&cli->call, error, what);
 }
 
 static const char *class_name(bulla_class class_)

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The root key's file: found by its address, made where there is none. */
+#ifndef BULLA_CLI_ROOTKEY_H
+#define BULLA_CLI_ROOTKEY_H
+
+#include "cli/cli.h"
+
+#include <limits.h>
+
+/* The address of --root, of the configuration, or of the usual place: "file:" alone means the latter two. Borrowed. */
+bulla_status cli_root_address(struct cli *cli, const char **out_address);
+
+/* Makes the key file that a file: address names, with mode 0600, when it is not there. `out_path` is empty when nothing
+ * was made. Addresses of other schemes are left alone. */
+bulla_status cli_root_key_make(struct cli *cli, const char *address, char out_path[PATH_MAX]);
+
+/* Makes the folders above `path`, with mode 0700, and with `whole` the one it names too. */
+bulla_status cli_folders_make(struct cli *cli, const char *path, bool whole);
+
+#endif
