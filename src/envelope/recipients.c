@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "envelope/recipients.h"
+
+#include "base/bytes.h"
+#include "envelope/failure.h"
+
+bulla_status bulla_keyring_check(bulla_call *call, const bulla_keyring *keyring, size_t min, const char *role)
+{
+    if (keyring->num_providers < min) return bulla_fail(call, BULLA_EINVAL, "no key is given %s", role);
+    if (keyring->num_providers > BULLA_MAX_RECIPIENTS)
+        return bulla_fail(call, BULLA_ELIMIT, "%zu keys are given %s; at most %u fit", keyring->num_providers, role,
+                          BULLA_MAX_RECIPIENTS);
+    for (size_t i = 0; i < keyring->num_providers; i++)
+        if (keyring->providers[i] == NULL) return bulla_fail(call, BULLA_EINVAL, "a key given %s is NULL", role);
+    return BULLA_OK;
+}
+
+bulla_provider *bulla_keyring_find(const bulla_keyring *keyring, const bulla_wrapped *wrapped)
+{
+    for (size_t i = 0; i < keyring->num_providers; i++)
+        if (bulla_provider_matches(keyring->providers[i], wrapped)) return keyring->providers[i];
+    return NULL;
+}
+
+/* How much a failed attempt tells about why the message does not open. ENOKEY tells nothing: the provider only thought
+ * that the wrapped key might be its own. */
+static int weight(bulla_status status)
+{
+    if (status == BULLA_ENOKEY || status == BULLA_ENORECIPIENT) return 0;
+    if (status == BULLA_EINTEGRITY) return 1;
+    switch (bulla_status_class(status)) {
+    case BULLA_CLASS_OK: return 0;
+    case BULLA_CLASS_CALLER: return 2;
+    case BULLA_CLASS_FATAL: return 3;
+    case BULLA_CLASS_UNSURE:
+    case BULLA_CLASS_RETRY: return 4; /* the same message may open later */
+    case BULLA_CLASS_STOP: return 5;
+    }
+    return 3;
+}
+
+static bulla_status no_recipient(bulla_call *call, const bulla_header *header)
+{
+    bulla_view first = header->recipients[0].provider;
+    return bulla_fail(
+        call, BULLA_ENORECIPIENT,
+        "none of the given keys opens this message; it has %zu wrapped data key%s, the first for \"%.*s\"",
+        header->num_recipients, header->num_recipients == 1 ? "" : "s", first.len > 64 ? 64 : (int)first.len,
+        (const char *)first.data);
+}
+
+/* One wrapped key with one provider. A data key of a length that its suite does not take is not the message's. */
+static bulla_status attempt(bulla_call *call, bulla_provider *provider, const bulla_wrapped *wrapped,
+                            bulla_context *context, size_t key_len, bulla_secret **out_dek)
+{
+    BULLA_AUTO(bulla_secret) *dek = NULL;
+    BULLA_TRY(bulla_provider_unwrap(provider, call, context, wrapped, &dek));
+    size_t len = bulla_secret_borrow(dek).len;
+    if (len != key_len)
+        return bulla_fail(call, BULLA_EINTEGRITY, "a wrapped data key holds %zu bytes, the message's suite takes %zu",
+                          len, key_len);
+    *out_dek = BULLA_TAKE(dek);
+    return BULLA_OK;
+}
+
+bulla_status bulla_keyring_open(bulla_call *call, const bulla_keyring *keyring, const bulla_header *header,
+                                bulla_context *context, bulla_secret **out_dek)
+{
+    bulla_failure worst = {.status = BULLA_OK};
+    size_t num_pairs = header->num_recipients * keyring->num_providers;
+    for (size_t i = 0; i < num_pairs && weight(worst.status) < weight(BULLA_EDEADLINE); i++) {
+        const bulla_wrapped *wrapped = &header->recipients[i / keyring->num_providers];
+        bulla_provider *provider = keyring->providers[i % keyring->num_providers];
+        if (!bulla_provider_matches(provider, wrapped)) continue;
+        bulla_status status = attempt(call, provider, wrapped, context, header->suite->key_len, out_dek);
+        if (status == BULLA_OK) return BULLA_OK;
+        if (weight(status) > weight(worst.status)) bulla_failure_keep(&worst, call);
+    }
+    return worst.status == BULLA_OK ? no_recipient(call, header) : bulla_failure_give(&worst, call);
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The same message for other recipients: a new header, whose data key, message id and frames are the old one's. */
+#include "base/bytes.h"
+#include "envelope/keys.h"
+#include "envelope/message.h"
+#include "envelope/opener.h"
+
+typedef struct rewrapping {
+    bulla_rewrap_options options;
+    bulla_secret *dek;
+    bulla_aead *aead;
+    bulla_header header; /* the new one; borrows all its parts */
+    bulla_wrapped *fresh[BULLA_MAX_RECIPIENTS];
+    size_t num_fresh;
+    bool is_renewed[BULLA_MAX_RECIPIENTS]; /* by provider of options.renew */
+} rewrapping;
+
+static inline void rewrapping_auto(rewrapping *work)
+{
+    for (size_t i = 0; i < work->num_fresh; i++)
+        bulla_wrapped_free(work->fresh[i]);
+    bulla_aead_unref(work->aead);
+    bulla_secret_unref(work->dek);
+}
+
+static bulla_status options_get(bulla_call *call, const bulla_rewrap_options *options, bulla_rewrap_options *out)
+{
+    if (options == NULL || options->size == 0)
+        return bulla_fail(call, BULLA_EINVAL, "bulla_rewrap_options.size is 0, set it to sizeof the struct");
+    memcpy(out, options, options->size < sizeof *out ? options->size : sizeof *out);
+    const bulla_keyring open = {out->open, out->num_open}, renew = {out->renew, out->num_renew};
+    const bulla_keyring add = {out->add, out->num_add}, drop = {out->drop, out->num_drop};
+    BULLA_TRY(bulla_keyring_check(call, &open, 1, "to open the data key"));
+    BULLA_TRY(bulla_keyring_check(call, &renew, 0, "to renew"));
+    BULLA_TRY(bulla_keyring_check(call, &add, 0, "to add"));
+    return bulla_keyring_check(call, &drop, 0, "to drop");
+}
+
+static bulla_status kind_check(bulla_call *call, const bulla_header *header)
+{
+    if (header->suite->is_signed)
+        return bulla_fail(
+            call, BULLA_ESTATE,
+            "a signed message cannot be rewrapped, its signature covers the header: decrypt it and encrypt "
+            "it again");
+    if (header->suite->version == 1)
+        return bulla_fail(call, BULLA_EUNSUPPORTED,
+                          "a message of version 1 is not rewrapped: decrypt it (as legacy) and encrypt it again");
+    return BULLA_OK;
+}
+
+static bulla_status recipient_add(rewrapping *work, bulla_call *call, const bulla_wrapped *wrapped)
+{
+    bulla_header *header = &work->header;
+    if (header->num_recipients == BULLA_MAX_RECIPIENTS)
+        return bulla_fail(call, BULLA_ELIMIT, "the message would have more than %u recipients", BULLA_MAX_RECIPIENTS);
+    header->recipients[header->num_recipients++] = *wrapped;
+    return BULLA_OK;
+}
+
+/* Wraps the data key that the header's commitment vouches for, not what another wrapped key may hold. */
+static bulla_status recipient_wrap(rewrapping *work, bulla_call *call, bulla_provider *provider)
+{
+    if (work->num_fresh == BULLA_MAX_RECIPIENTS)
+        return bulla_fail(call, BULLA_ELIMIT, "the message would have more than %u recipients", BULLA_MAX_RECIPIENTS);
+    bulla_wrapped **fresh = &work->fresh[work->num_fresh];
+    BULLA_TRY(bulla_provider_wrap(provider, call, work->header.context, work->dek, fresh));
+    work->num_fresh++;
+    return recipient_add(work, call, *fresh);
+}
+
+/* Two wrapped keys of one renewing key, such as of two of its versions, become one. */
+static bulla_status recipient_keep(rewrapping *work, bulla_call *call, const bulla_wrapped *wrapped)
+{
+    const bulla_keyring drop = {work->options.drop, work->options.num_drop};
+    if (bulla_keyring_find(&drop, wrapped) != NULL) return BULLA_OK;
+    for (size_t i = 0; i < work->options.num_renew; i++) {
+        if (!bulla_provider_matches(work->options.renew[i], wrapped)) continue;
+        if (work->is_renewed[i]) return BULLA_OK;
+        work->is_renewed[i] = true;
+        return recipient_wrap(work, call, work->options.renew[i]);
+    }
+    return recipient_add(work, call, wrapped);
+}
+
+static bulla_status recipients_make(rewrapping *work, bulla_call *call, const bulla_header *old)
+{
+    work->header = *old;
+    work->header.num_recipients = 0;
+    for (size_t i = 0; i < old->num_recipients; i++)
+        BULLA_TRY(recipient_keep(work, call, &old->recipients[i]));
+    for (size_t i = 0; i < work->options.num_add; i++)
+        BULLA_TRY(recipient_wrap(work, call, work->options.add[i]));
+    if (work->header.num_recipients == 0)
+        return bulla_fail(call, BULLA_EINVAL, "no recipient would be left: nobody could open the message");
+    return BULLA_OK;
+}
+
+bulla_status bulla_message_rewrap(bulla_message *message, bulla_call *call, const bulla_rewrap_options *options,
+                                  bulla_bytes *out_header)
+{
+    if (message == NULL || call == NULL) return bulla_fail(call, BULLA_EINVAL, "a message and a call must be given");
+    __attribute__((cleanup(rewrapping_auto))) rewrapping work = {.num_fresh = 0};
+    BULLA_AUTO(bulla_buffer) bytes = {0};
+    const bulla_header *old = &message->header;
+    BULLA_TRY(options_get(call, options, &work.options));
+    BULLA_TRY(kind_check(call, old));
+    const bulla_keyring open = {work.options.open, work.options.num_open};
+    const bulla_binding binding = {old->context, NULL};
+    BULLA_TRY(bulla_header_unlock(call, &open, old, &binding, &work.dek, &work.aead));
+    BULLA_TRY(recipients_make(&work, call, old));
+    BULLA_TRY(bulla_header_write(call, &work.header, work.aead, &bytes));
+    *out_header = (bulla_bytes){bytes.data, bytes.len, bytes.env};
+    bytes = (bulla_buffer){0};
+    return BULLA_OK;
+}
