@@ -2,8 +2,13 @@
 /*
  * The unwrap cache: a wrapper that remembers opened data keys. Only successes are kept, each under exactly what was
  * asked: the whole wrapped key and the whole context.
+ *
+ * Two processors that write one cache line in turn wait for each other, and a hit writes two: the lock and the key's
+ * reference count. So threads are spread over lanes, and an entry that several lanes use is copied, key and all, into a
+ * small table of each of them. With max_uses every use is counted in one place, and there are no lanes.
  */
 #include "provider/cachetable.h"
+#include "provider/keyhash.h"
 
 #include "base/mem.h"
 
@@ -12,13 +17,17 @@
 #define DEFAULT_ENTRIES 4096u
 #define MAX_ENTRIES 1048576u
 #define MAX_TTL_MS 86400000u
+#define NUM_LANES 16u
+#define LANE_ENTRIES 1024u
 
 typedef struct cache {
     bulla_provider base;
     bulla_provider_ops ops; /* as able as what it wraps */
     bulla_provider *inner;
     uint32_t ttl_ms;
+    bulla_keyhash hash;
     bulla_cachetable table;
+    bulla_cachetable *lanes[NUM_LANES]; /* each made when first needed */
 } cache;
 
 static cache *self_of(bulla_provider *provider)
@@ -70,16 +79,82 @@ static __attribute__((noinline)) bulla_status cache_miss(cache *self, bulla_call
     return BULLA_OK;
 }
 
+/* Threads take lanes in turn. */
+static unsigned own_lane(void)
+{
+    static unsigned num_threads;
+    static __thread __attribute__((tls_model("initial-exec"))) unsigned lane; /* 0: not yet */
+    if (BULLA_UNLIKELY(lane == 0)) lane = 1 + __atomic_fetch_add(&num_threads, 1, __ATOMIC_RELAXED) % NUM_LANES;
+    return lane - 1;
+}
+
+static void lane_free(const bulla_env *env, bulla_cachetable *lane)
+{
+    if (lane == NULL) return;
+    bulla_cachetable_done(lane);
+    bulla_free(env, lane);
+}
+
+static void lane_add(cache *self, unsigned index)
+{
+    const bulla_env *env = self->table.env;
+    bulla_cachetable *made = env->alloc(env->arg, sizeof *made), *none = NULL;
+    if (made == NULL) return;
+    *made = (bulla_cachetable){.env = env};
+    if (bulla_cachetable_init(made, NULL, env, LANE_ENTRIES, 0) == BULLA_OK &&
+        __atomic_compare_exchange_n(&self->lanes[index], &none, made, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+        return;
+    lane_free(env, made);
+}
+
+/* `generation` is from before the entry was found: a purge since then forbids the copy. A lane that is not there yet
+ * has none and is only made, to be filled the next time. */
+static __attribute__((noinline)) void lane_put(cache *self, bulla_cachetable *lane, const bulla_cachekey *key,
+                                               const bulla_cachehit *hit, int64_t now_ns, uint64_t generation)
+{
+    BULLA_AUTO(bulla_secret) *copy = NULL;
+    if (lane == NULL)
+        lane_add(self, key->lane);
+    else if (bulla_secret_copy(NULL, bulla_secret_borrow(hit->dek), &copy) == BULLA_OK)
+        bulla_cachetable_put(lane, key, copy, now_ns, hit->expires_ns, generation);
+}
+
+static bulla_secret *cache_find(cache *self, const bulla_cachekey *key)
+{
+    int64_t now_ns = self->table.env->ticks_ns(self->table.env->arg);
+    bulla_cachetable *lane = __atomic_load_n(&self->lanes[key->lane], __ATOMIC_ACQUIRE);
+    uint64_t generation = 0;
+    if (lane != NULL) {
+        bulla_cachehit own = bulla_cachetable_find(lane, key, now_ns);
+        if (BULLA_LIKELY(own.dek != NULL)) return own.dek;
+        generation = bulla_cachetable_generation(lane);
+    }
+    bulla_cachehit hit = bulla_cachetable_find(&self->table, key, now_ns);
+    if (BULLA_UNLIKELY(hit.shared && self->table.max_uses == 0)) lane_put(self, lane, key, &hit, now_ns, generation);
+    return hit.dek;
+}
+
 static bulla_status cache_unwrap(bulla_provider *provider, bulla_call *call, bulla_context *context,
                                  const bulla_wrapped *wrapped, bulla_secret **out_dek)
 {
     cache *self = self_of(provider);
-    bulla_cachekey key;
-    bulla_cachetable_key(&self->table, wrapped, context, &key);
-    bulla_secret *dek = bulla_cachetable_find(&self->table, &key, self->table.env->ticks_ns(self->table.env->arg));
+    bulla_cachekey key = {
+        {wrapped->provider, wrapped->info, wrapped->blob, bulla_context_bytes(context)}, 0, own_lane()};
+    key.hash = bulla_keyhash_parts(&self->hash, key.parts);
+    bulla_secret *dek = cache_find(self, &key);
     if (BULLA_UNLIKELY(dek == NULL)) return cache_miss(self, call, context, wrapped, &key, out_dek);
     *out_dek = dek;
     return BULLA_OK;
+}
+
+/* The table before the lanes: a copy made in between is then forbidden by the lane's own count of purges. */
+static void forget(cache *self, bulla_view key_id)
+{
+    bulla_cachetable_purge(&self->table, key_id);
+    for (size_t i = 0; i < NUM_LANES; i++) {
+        bulla_cachetable *lane = __atomic_load_n(&self->lanes[i], __ATOMIC_ACQUIRE);
+        if (lane != NULL) bulla_cachetable_purge(lane, key_id);
+    }
 }
 
 /* What is further in goes first: a miss that ran between the two would bring a stale key back out. */
@@ -87,7 +162,7 @@ static void cache_purge(bulla_provider *provider, bulla_view key_id)
 {
     cache *self = self_of(provider);
     bulla_provider_purge(self->inner, key_id);
-    bulla_cachetable_purge(&self->table, key_id);
+    forget(self, key_id);
 }
 
 /* A cache stands before one key, so all of it goes, and also when nobody knows whether the key was rotated. */
@@ -103,6 +178,8 @@ static void cache_destroy(bulla_provider *provider)
     cache *self = self_of(provider);
     const bulla_env *env = self->table.env;
     bulla_cachetable_done(&self->table);
+    for (size_t i = 0; i < NUM_LANES; i++)
+        lane_free(env, self->lanes[i]);
     bulla_provider_unref(self->inner);
     bulla_free(env, self);
 }
@@ -154,7 +231,8 @@ bulla_status bulla_cache_new(bulla_call *call, bulla_provider *inner, const bull
     self->ttl_ms = read.ttl_ms;
     self->table.env = bulla_env_of(call);
     bulla_provider_init(&self->base, &self->ops);
-    BULLA_TRY(bulla_cachetable_init(&self->table, call, read.max_entries, read.max_uses));
+    BULLA_TRY(bulla_keyhash_init(call, &self->hash));
+    BULLA_TRY(bulla_cachetable_init(&self->table, call, bulla_env_of(call), read.max_entries, read.max_uses));
     *out_cache = BULLA_TAKE(made);
     return BULLA_OK;
 }
@@ -171,7 +249,14 @@ bulla_status bulla_cache_stats_get(bulla_provider *provider, bulla_call *call, b
     if (!is_cache(provider)) return bulla_fail(call, BULLA_EINVAL, "this provider is not a cache");
     cache *self = self_of(provider);
     bulla_cache_stats stats = {.ttl_ms = self->ttl_ms};
-    bulla_cachetable_stats(&self->table, self->table.env->ticks_ns(self->table.env->arg), &stats);
+    int64_t now_ns = self->table.env->ticks_ns(self->table.env->arg);
+    bulla_cachetable_stats(&self->table, now_ns, &stats);
+    for (size_t i = 0; i < NUM_LANES; i++) { /* copies count as hits and as nothing else */
+        bulla_cachetable *lane = __atomic_load_n(&self->lanes[i], __ATOMIC_ACQUIRE);
+        bulla_cache_stats copies = {0};
+        if (lane != NULL) bulla_cachetable_stats(lane, now_ns, &copies);
+        stats.hits += copies.hits;
+    }
     *out_stats = stats;
     return BULLA_OK;
 }

@@ -11,6 +11,7 @@
 #define MAX_BUCKETS 65536u   /* keeps the table within one secret; beyond it chains grow, to 16 at most */
 #define SWEEP_STEPS 32u      /* entries looked at while a lock is held */
 #define SECOND_CHANCES 64u   /* the same, when one must go */
+#define SHARED_TURNS 4u      /* until an entry counts as shared */
 #define HITS_PER_SWEEP 1024u /* hits in a shard until another shard is swept too */
 
 struct bulla_cacheentry {
@@ -20,6 +21,8 @@ struct bulla_cacheentry {
     int64_t expires_ns;
     bulla_secret *dek;
     bool referenced; /* hit since the clock's hand passed */
+    uint8_t turns;   /* how often another lane than the last one hit it, up to SHARED_TURNS */
+    unsigned lane;   /* that hit it last */
     size_t lens[4];
     uint8_t bytes[]; /* the four parts */
 };
@@ -77,10 +80,11 @@ static size_t power_of_two(size_t at_least)
     return power;
 }
 
-bulla_status bulla_cachetable_init(bulla_cachetable *table, bulla_call *call, uint32_t max_entries, uint64_t max_uses)
+bulla_status bulla_cachetable_init(bulla_cachetable *table, bulla_call *call, const bulla_env *env,
+                                   uint32_t max_entries, uint64_t max_uses)
 {
     size_t wanted = power_of_two(max_entries);
-    table->env = bulla_env_of(call);
+    table->env = env;
     table->max_entries = max_entries;
     table->max_uses = max_uses;
     table->num_shards = wanted / SHARD_ENTRIES < 1            ? 1
@@ -89,7 +93,6 @@ bulla_status bulla_cachetable_init(bulla_cachetable *table, bulla_call *call, ui
     table->buckets_per_shard = (wanted > MAX_BUCKETS ? MAX_BUCKETS : wanted) / table->num_shards;
     size_t shards_len = table->num_shards * sizeof(bulla_cacheshard);
     size_t buckets_len = table->num_shards * table->buckets_per_shard * sizeof(bulla_cacheentry *);
-    BULLA_TRY(bulla_keyhash_init(call, &table->hash));
     BULLA_TRY(bulla_secret_new(call, sizeof(counters) + shards_len + buckets_len, &table->memory));
     uint8_t *memory = bulla_secret_fill(table->memory);
     counters *counts = (counters *)(void *)memory;
@@ -108,16 +111,6 @@ void bulla_cachetable_done(bulla_cachetable *table)
     bulla_secret_unref(table->memory);
 }
 
-void bulla_cachetable_key(const bulla_cachetable *table, const bulla_wrapped *wrapped, const bulla_context *context,
-                          bulla_cachekey *out_key)
-{
-    out_key->parts[0] = wrapped->provider;
-    out_key->parts[1] = wrapped->info;
-    out_key->parts[2] = wrapped->blob;
-    out_key->parts[3] = bulla_context_bytes(context);
-    out_key->hash = bulla_keyhash_parts(&table->hash, out_key->parts, 4);
-}
-
 static inline bulla_cacheshard *shard_of(const bulla_cachetable *table, uint64_t hash)
 {
     return &table->shards[hash & (table->num_shards - 1)];
@@ -129,18 +122,33 @@ static inline bulla_cacheentry **bucket_of(const bulla_cachetable *table, uint64
     return &table->buckets[shard * table->buckets_per_shard + bucket];
 }
 
-static bool entry_is(const bulla_cacheentry *entry, const bulla_cachekey *key)
+/* For parts of some tens of bytes: four calls of memcmp cost as much as the rest of a hit. */
+static inline bool same_bytes(const uint8_t *a, const uint8_t *b, size_t len)
+{
+    uint64_t x, y, differ = 0;
+    size_t i = 0;
+    for (; i + 8 <= len; i += 8) {
+        memcpy(&x, a + i, 8);
+        memcpy(&y, b + i, 8);
+        differ |= x ^ y;
+    }
+    for (; i < len; i++)
+        differ |= (uint64_t)(a[i] ^ b[i]);
+    return differ == 0;
+}
+
+static inline bool entry_is(const bulla_cacheentry *entry, const bulla_cachekey *key)
 {
     if (entry->hash != key->hash) return false;
     const uint8_t *at = entry->bytes;
     for (size_t i = 0; i < 4; i++) {
-        if (!bulla_view_equal(key->parts[i], bulla_view_of(at, entry->lens[i]))) return false;
+        if (key->parts[i].len != entry->lens[i] || !same_bytes(key->parts[i].data, at, entry->lens[i])) return false;
         at += entry->lens[i];
     }
     return true;
 }
 
-static bulla_cacheentry *chain_find(const bulla_cachetable *table, const bulla_cachekey *key)
+static inline bulla_cacheentry *chain_find(const bulla_cachetable *table, const bulla_cachekey *key)
 {
     bulla_cacheentry *entry = *bucket_of(table, key->hash);
     while (entry != NULL && !entry_is(entry, key))
@@ -195,18 +203,20 @@ static void shard_sweep(bulla_cachetable *table, bulla_cacheshard *shard, int64_
     shard->next_expiry_ns = shard->oldest == NULL ? INT64_MAX : shard->oldest->expires_ns;
 }
 
-static bulla_secret *entry_use(bulla_cachetable *table, bulla_cacheshard *shard, bulla_cacheentry *entry,
-                               bulla_cacheentry **dropped)
+static bulla_cachehit entry_use(bulla_cachetable *table, bulla_cacheshard *shard, bulla_cacheentry *entry,
+                                unsigned lane, bulla_cacheentry **dropped)
 {
     shard->hits++;
-    entry->uses++;
-    if (!entry->referenced) entry->referenced = true; /* written only when it changes: the line stays shared */
-    bulla_secret *dek = bulla_secret_ref(entry->dek);
-    if (BULLA_UNLIKELY(table->max_uses != 0 && entry->uses >= table->max_uses)) {
-        shard->used_up++;
-        entry_drop(table, shard, entry, dropped);
+    entry->referenced = true;
+    if (entry->lane != lane) {
+        entry->lane = lane;
+        if (entry->turns < SHARED_TURNS) entry->turns++;
     }
-    return dek;
+    bulla_cachehit hit = {bulla_secret_ref(entry->dek), entry->expires_ns, entry->turns == SHARED_TURNS};
+    if (BULLA_LIKELY(table->max_uses == 0 || ++entry->uses < table->max_uses)) return hit;
+    shard->used_up++;
+    entry_drop(table, shard, entry, dropped);
+    return hit;
 }
 
 /* CLOCK: the hand goes from older to newer, spares what was hit since it came by last, and takes the first other one;
@@ -249,23 +259,23 @@ static __attribute__((noinline)) void sweep_another(bulla_cachetable *table, int
     release(table, dropped);
 }
 
-bulla_secret *bulla_cachetable_find(bulla_cachetable *table, const bulla_cachekey *key, int64_t now_ns)
+bulla_cachehit bulla_cachetable_find(bulla_cachetable *table, const bulla_cachekey *key, int64_t now_ns)
 {
     bulla_cacheshard *shard = shard_of(table, key->hash);
     bulla_cacheentry *dropped = NULL;
-    bulla_secret *dek = NULL;
+    bulla_cachehit hit = {NULL, 0, false};
     shard_lock(shard);
     if (BULLA_UNLIKELY(now_ns >= shard->next_expiry_ns)) shard_sweep(table, shard, now_ns, &dropped);
     bulla_cacheentry *entry = chain_find(table, key);
     if (BULLA_LIKELY(entry != NULL && now_ns < entry->expires_ns))
-        dek = entry_use(table, shard, entry, &dropped);
+        hit = entry_use(table, shard, entry, key->lane, &dropped);
     else
         shard->misses++;
-    bool sweep_due = dek != NULL && shard->hits % HITS_PER_SWEEP == 0;
+    bool sweep_due = hit.dek != NULL && shard->hits % HITS_PER_SWEEP == 0;
     shard_unlock(shard);
     if (BULLA_UNLIKELY(dropped != NULL)) release(table, dropped);
     if (BULLA_UNLIKELY(sweep_due)) sweep_another(table, now_ns);
-    return dek;
+    return hit;
 }
 
 uint64_t bulla_cachetable_generation(const bulla_cachetable *table)
@@ -281,7 +291,8 @@ static bulla_cacheentry *entry_new(const bulla_cachetable *table, const bulla_ca
         len += key->parts[i].len;
     bulla_cacheentry *entry = table->env->alloc(table->env->arg, sizeof *entry + len);
     if (entry == NULL) return NULL;
-    *entry = (bulla_cacheentry){.hash = key->hash, .expires_ns = expires_ns, .dek = bulla_secret_ref(dek)};
+    *entry = (bulla_cacheentry){
+        .hash = key->hash, .expires_ns = expires_ns, .dek = bulla_secret_ref(dek), .lane = key->lane};
     uint8_t *at = entry->bytes;
     for (size_t i = 0; i < 4; i++) {
         bulla_copy(at, key->parts[i].data, key->parts[i].len);

@@ -10,7 +10,6 @@
 #define BULLA_PROVIDER_CACHETABLE_H
 
 #include "base/secret.h"
-#include "provider/keyhash.h"
 #include "provider/provider.h"
 
 typedef struct bulla_cacheshard bulla_cacheshard;
@@ -26,24 +25,27 @@ typedef struct bulla_cachetable {
     uint64_t *sweep_cursor;
     size_t num_shards, buckets_per_shard; /* powers of two */
     uint64_t max_entries, max_uses;
-    bulla_keyhash hash;
 } bulla_cachetable;
 
 /* What an entry is found by. Views are borrowed. */
 typedef struct bulla_cachekey {
     bulla_view parts[4]; /* provider, info, blob, context */
-    uint64_t hash;
+    uint64_t hash;       /* of the parts, keyed */
+    unsigned lane;       /* of the thread that asks */
 } bulla_cachekey;
 
-BULLA_MUST_USE bulla_status bulla_cachetable_init(bulla_cachetable *table, bulla_call *call, uint32_t max_entries,
-                                                  uint64_t max_uses);
+typedef struct bulla_cachehit {
+    bulla_secret *dek; /* one more reference; NULL: a miss */
+    int64_t expires_ns;
+    bool shared; /* threads of several lanes take turns with this entry */
+} bulla_cachehit;
+
+/* `call` may be NULL: nobody to tell. Entries come from env's allocator. */
+BULLA_MUST_USE bulla_status bulla_cachetable_init(bulla_cachetable *table, bulla_call *call, const bulla_env *env,
+                                                  uint32_t max_entries, uint64_t max_uses);
 void bulla_cachetable_done(bulla_cachetable *table);
 
-void bulla_cachetable_key(const bulla_cachetable *table, const bulla_wrapped *wrapped, const bulla_context *context,
-                          bulla_cachekey *out_key);
-
-/* One more reference to the data key, or NULL: a miss. */
-bulla_secret *bulla_cachetable_find(bulla_cachetable *table, const bulla_cachekey *key, int64_t now_ns);
+bulla_cachehit bulla_cachetable_find(bulla_cachetable *table, const bulla_cachekey *key, int64_t now_ns);
 
 /* To be read before the store is asked, for bulla_cachetable_put. */
 uint64_t bulla_cachetable_generation(const bulla_cachetable *table);

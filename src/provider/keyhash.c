@@ -41,13 +41,11 @@ static void block_end(const bulla_keyhash *hash, nh_state *state)
 
 static inline void absorb(const bulla_keyhash *hash, nh_state *state, uint64_t a, uint64_t b)
 {
-    if (BULLA_UNLIKELY(state->pair == BULLA_KEYHASH_PAIRS)) block_end(hash, state);
     const uint64_t *words = &hash->words[2 * state->pair++];
     state->sum += (u128)(a + words[0]) * (b + words[1]);
 }
 
-/* The end of a part, under 16 bytes: two loads that may overlap. The part's length is hashed too, so no two parts meet
- * here. */
+/* The end of a part, under 16 bytes: two loads that may overlap. Lengths are hashed too, so no two parts meet here. */
 static inline void absorb_tail(const bulla_keyhash *hash, nh_state *state, const uint8_t *at, size_t len)
 {
     uint64_t a = 0, b = 0;
@@ -61,17 +59,27 @@ static inline void absorb_tail(const bulla_keyhash *hash, nh_state *state, const
     absorb(hash, state, a, b);
 }
 
-uint64_t bulla_keyhash_parts(const bulla_keyhash *hash, const bulla_view *parts, size_t num)
+static inline void absorb_part(const bulla_keyhash *hash, nh_state *state, bulla_view part)
 {
-    nh_state state = {0, num, 0};
-    for (size_t i = 0; i < num; i++) {
-        const uint8_t *at = parts[i].data;
-        size_t rest = parts[i].len;
-        absorb(hash, &state, parts[i].len, i);
-        for (; rest >= 16; at += 16, rest -= 16)
-            absorb(hash, &state, load64(at), load64(at + 8));
-        if (rest != 0) absorb_tail(hash, &state, at, rest);
+    const uint8_t *at = part.data;
+    size_t rest = part.len;
+    while (rest >= 16) {
+        if (BULLA_UNLIKELY(state->pair == BULLA_KEYHASH_PAIRS)) block_end(hash, state);
+        absorb(hash, state, load64(at), load64(at + 8));
+        at += 16;
+        rest -= 16;
     }
+    if (rest == 0) return;
+    if (BULLA_UNLIKELY(state->pair == BULLA_KEYHASH_PAIRS)) block_end(hash, state);
+    absorb_tail(hash, state, at, rest);
+}
+
+uint64_t bulla_keyhash_parts(const bulla_keyhash *hash, const bulla_view parts[4])
+{
+    nh_state state = {0, 0, 0};
+    absorb(hash, &state, (uint64_t)parts[0].len << 32 | parts[1].len, (uint64_t)parts[2].len << 32 | parts[3].len);
+    for (size_t i = 0; i < 4; i++)
+        absorb_part(hash, &state, parts[i]);
     block_end(hash, &state);
     return state.chain;
 }

@@ -20,7 +20,7 @@ typedef struct bulla_keyhash {
 
 BULLA_MUST_USE bulla_status bulla_keyhash_init(bulla_call *call, bulla_keyhash *out_hash);
 
-/* Hashes `num` parts; where one ends and the next begins counts. */
-uint64_t bulla_keyhash_parts(const bulla_keyhash *hash, const bulla_view *parts, size_t num);
+/* Hashes four parts of under 4 GiB each; where one ends and the next begins counts. */
+uint64_t bulla_keyhash_parts(const bulla_keyhash *hash, const bulla_view parts[4]);
 
 #endif
