@@ -131,12 +131,13 @@ static bulla_status openssl_key_set(bulla_aead *aead, bulla_call *call, bulla_vi
     return ctx != NULL ? BULLA_OK : bulla_ossl_fail(call, "cannot expand an AES key");
 }
 
-/* EVP_CIPHER_CTX_free wipes the key schedule. */
+/* EVP_CIPHER_CTX_free wipes the key schedule. A context can be busy here only in a forked child whose parent had a
+ * thread in it at that moment. */
 static void openssl_key_done(bulla_aead *aead)
 {
     openssl_key *key = (openssl_key *)aead;
     for (size_t i = 0; i < NUM_SLOTS; i++)
-        EVP_CIPHER_CTX_free(key->slots[i].ctx);
+        if (key->slots[i].ctx != BUSY) EVP_CIPHER_CTX_free(key->slots[i].ctx);
 }
 
 const bulla_aead_engine bulla_aead_openssl = {

@@ -37,7 +37,7 @@ static kat_verdict run_case(const cavs_case *taken)
     return status == BULLA_OK && kat_equal(&cipher, out, len) ? KAT_PASS : KAT_FAIL;
 }
 
-/* A case is complete when it has a cipher text and either a plain text or FAIL, in whichever order they come. */
+/* A case is complete when it has a ciphertext and either a plaintext or FAIL, in whichever order they come. */
 static void run_file(FILE *file, kat_counts *counts)
 {
     static cavs_case taken;

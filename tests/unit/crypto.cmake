@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
+foreach(module aead aead_threads kdf keywrap rand rsa sign)
+  bulla_test(test_crypto_${module} LABEL unit SOURCES test_crypto_${module}.c ROOMS base crypto)
+endforeach()
