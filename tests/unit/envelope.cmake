@@ -7,3 +7,10 @@ bulla_test(test_envelope_record_vectors LABEL unit
 if(TARGET test_envelope_record_vectors) # not in a build with ThreadSanitizer
   target_compile_definitions(test_envelope_record_vectors PRIVATE BULLA_SPEC_VECTORS="${PROJECT_SOURCE_DIR}/spec/vectors")
 endif()
+
+# Messages
+set(message_kit message_kit.c ../fakes/keyed_provider.c)
+foreach(part message)
+  bulla_test(test_envelope_${part} LABEL unit
+    SOURCES test_envelope_${part}.c ${message_kit} ROOMS base crypto envelope provider)
+endforeach()
