@@ -220,6 +220,7 @@ bulla_status bulla_conf_read(bulla_conf *conf, bulla_call *call, bulla_view text
     if (!yaml_parser_initialize(&read.parser))
         return bulla_fail(call, BULLA_ENOMEM, "not enough memory for the configuration");
     yaml_parser_set_encoding(&read.parser, YAML_UTF8_ENCODING);
-    yaml_parser_set_input_string(&read.parser, text.data, text.len);
+    /* libyaml wants an address even for nothing. */
+    yaml_parser_set_input_string(&read.parser, text.len == 0 ? (const uint8_t *)"" : text.data, text.len);
     return stream_read(&read);
 }
