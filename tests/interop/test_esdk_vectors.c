@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The decrypt vectors of the AWS Encryption SDK (awses-decrypt, version 4): every message under a raw AES or RSA key
+ * must open to its plaintext, byte for byte. They lie outside the repository, in $BULLA_VECTORS/esdk/v4-Net-4.0.1. The
+ * messages under AWS KMS keys need AWS and are left out.
+ */
+#include "base/bytes.h"
+#include "bulla/envelope.h"
+#include "provider/provider.h"
+#include "provider/registry.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define NUM_OFFLINE 99u
+#define SKIP 77
+#define MAX_KEYS 4u
+#define MAX_PAIRS 8u
+
+typedef struct vectors {
+    char dir[512], keys_dir[64];
+    json_t *manifest, *keys;
+    bulla_registry registry;
+    bulla_call call;
+    unsigned num_opened, num_left_out, num_wrong;
+} vectors;
+
+/* One entry of the manifest, ready to be tried. */
+typedef struct trial {
+    bulla_provider *keys[MAX_KEYS];
+    size_t num_keys;
+    bulla_pair require[MAX_PAIRS];
+    size_t num_require;
+    bulla_bytes message, plaintext;
+} trial;
+
+static void trial_done(trial *trial)
+{
+    for (size_t i = 0; i < trial->num_keys; i++)
+        bulla_provider_unref(trial->keys[i]);
+    free(trial->message.data);
+    free(trial->plaintext.data);
+}
+
+static void *fatal(const char *what, const char *which)
+{
+    (void)fprintf(stderr, "%s: %s\n", what, which);
+    exit(1);
+}
+
+/* A file of the vectors by its URI, such as file://plaintexts/small. */
+static bulla_bytes slurp(const vectors *vectors, const char *uri)
+{
+    char path[1024];
+    (void)snprintf(path, sizeof path, "%s/%s", vectors->dir, uri + strlen("file://"));
+    FILE *file = fopen(path, "rb");
+    struct stat info;
+    if (file == NULL || fstat(fileno(file), &info) != 0) fatal("cannot open", path);
+    bulla_bytes bytes = {malloc((size_t)info.st_size + 1), (size_t)info.st_size, NULL};
+    if (fread(bytes.data, 1, bytes.len, file) != bytes.len) fatal("cannot read", path);
+    (void)fclose(file);
+    return bytes;
+}
+
+static json_t *load(const char *dir, const char *name)
+{
+    char path[1024];
+    json_error_t error;
+    (void)snprintf(path, sizeof path, "%s/%s", dir, name);
+    json_t *json = json_load_file(path, 0, &error);
+    return json != NULL ? json : fatal(path, error.text);
+}
+
+static const char *text_at(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text != NULL ? text : fatal("the manifest lacks", key);
+}
+
+/* Writes the keys' material where file: and rsa: addresses find it. */
+static void keys_write(vectors *vectors)
+{
+    const char *name = NULL;
+    json_t *key = NULL;
+    (void)snprintf(vectors->keys_dir, sizeof vectors->keys_dir, "/tmp/bulla-vectors-XXXXXX");
+    if (mkdtemp(vectors->keys_dir) == NULL) fatal("cannot create", vectors->keys_dir);
+    json_object_foreach(json_object_get(vectors->keys, "keys"), name, key)
+    {
+        char path[256];
+        const char *material = json_string_value(json_object_get(key, "material"));
+        if (material == NULL) continue;
+        (void)snprintf(path, sizeof path, "%s/%s", vectors->keys_dir, name);
+        (void)umask(077);
+        FILE *file = fopen(path, "w");
+        if (file == NULL || fputs(material, file) < 0 || fclose(file) != 0) fatal("cannot write", path);
+    }
+}
+
+static void keys_remove(const vectors *vectors)
+{
+    const char *name = NULL;
+    json_t *key = NULL;
+    json_object_foreach(json_object_get(vectors->keys, "keys"), name, key)
+    {
+        char path[256];
+        (void)snprintf(path, sizeof path, "%s/%s", vectors->keys_dir, name);
+        (void)unlink(path);
+    }
+    (void)rmdir(vectors->keys_dir);
+}
+
+static void key_open(vectors *vectors, const json_t *master, trial *trial)
+{
+    char address[512];
+    bool is_rsa = strcmp(text_at(master, "encryption-algorithm"), "rsa") == 0;
+    int len =
+        snprintf(address, sizeof address, "%s:%s/%s?namespace=%s&name=%s", is_rsa ? "rsa" : "file", vectors->keys_dir,
+                 text_at(master, "key"), text_at(master, "provider-id"), text_at(master, "key"));
+    if (is_rsa)
+        (void)snprintf(address + len, sizeof address - (size_t)len, "&padding=oaep-%s",
+                       text_at(master, "padding-hash"));
+    if (bulla_registry_open(&vectors->registry, &vectors->call, address, &trial->keys[trial->num_keys]) != BULLA_OK)
+        fatal(address, vectors->call.why);
+    trial->num_keys++;
+}
+
+static void trial_make(vectors *vectors, json_t *entry, trial *trial)
+{
+    const char *key = NULL;
+    json_t *value = NULL;
+    size_t i = 0;
+    json_array_foreach(json_object_get(entry, "master-keys"), i, value) key_open(vectors, value, trial);
+    json_object_foreach(json_object_get(entry, "encryption-context"), key, value)
+    {
+        if (trial->num_require == MAX_PAIRS) fatal("too many pairs", key);
+        trial->require[trial->num_require++] =
+            (bulla_pair){bulla_view_text(key), bulla_view_text(json_string_value(value))};
+    }
+    json_t *output = json_object_get(json_object_get(entry, "result"), "output");
+    trial->message = slurp(vectors, text_at(entry, "ciphertext"));
+    trial->plaintext = slurp(vectors, text_at(output, "plaintext"));
+}
+
+static bool opens(vectors *vectors, const trial *trial)
+{
+    const bulla_decrypt_options options = {.size = sizeof options,
+                                           .recipients = trial->keys,
+                                           .num_recipients = trial->num_keys,
+                                           .require = trial->require,
+                                           .num_require = trial->num_require,
+                                           .legacy = true};
+    bulla_bytes out = {0};
+    bulla_view message = bulla_view_of(trial->message.data, trial->message.len);
+    if (bulla_decrypt(&vectors->call, &options, message, &out) != BULLA_OK) return false;
+    bool same = out.len == trial->plaintext.len && memcmp(out.data, trial->plaintext.data, out.len) == 0;
+    if (!same) (void)bulla_fail(&vectors->call, BULLA_EINTERNAL, "the plaintext is another");
+    bulla_bytes_done(&out);
+    return same;
+}
+
+/* What must not open: any message when a pair that is not bound to it is required, an old one without asking for it. */
+static bool refuses(vectors *vectors, const trial *trial)
+{
+    const bulla_pair other = {bulla_view_text("not bound"), bulla_view_text("to it")};
+    bulla_decrypt_options options = {.size = sizeof options,
+                                     .recipients = trial->keys,
+                                     .num_recipients = trial->num_keys,
+                                     .require = &other,
+                                     .num_require = 1,
+                                     .legacy = true};
+    bulla_bytes out = {0};
+    bulla_view message = bulla_view_of(trial->message.data, trial->message.len);
+    if (bulla_decrypt(&vectors->call, &options, message, &out) != BULLA_EINTEGRITY) return false;
+    if (message.data[0] == 2) return true;
+    options.legacy = false;
+    return bulla_decrypt(&vectors->call, &options, message, &out) == BULLA_EUNSUPPORTED;
+}
+
+static void entry_try(vectors *vectors, const char *name, json_t *entry)
+{
+    trial trial = {.num_keys = 0};
+    const json_t *first = json_array_get(json_object_get(entry, "master-keys"), 0);
+    if (strcmp(text_at(first, "type"), "raw") != 0) {
+        vectors->num_left_out++;
+        return;
+    }
+    trial_make(vectors, entry, &trial);
+    if (!opens(vectors, &trial)) {
+        (void)printf("%s: %s %s\n", name, bulla_status_name(vectors->call.status), vectors->call.why);
+        vectors->num_wrong++;
+    } else if (!refuses(vectors, &trial)) {
+        (void)printf("%s: is not refused\n", name);
+        vectors->num_wrong++;
+    } else
+        vectors->num_opened++;
+    trial_done(&trial);
+}
+
+int main(void)
+{
+    static vectors vectors;
+    const char *root = getenv("BULLA_VECTORS"), *name = NULL;
+    json_t *entry = NULL;
+    if (root == NULL) {
+        (void)printf("skipped: BULLA_VECTORS is not set\n");
+        return getenv("BULLA_REQUIRE") != NULL ? 1 : SKIP;
+    }
+    bulla_call_init(&vectors.call, NULL);
+    bulla_registry_init(&vectors.registry);
+    (void)snprintf(vectors.dir, sizeof vectors.dir, "%s/esdk/v4-Net-4.0.1", root);
+    vectors.manifest = load(vectors.dir, "manifest.json");
+    vectors.keys = load(vectors.dir, "keys.json");
+    keys_write(&vectors);
+    json_object_foreach(json_object_get(vectors.manifest, "tests"), name, entry) entry_try(&vectors, name, entry);
+    keys_remove(&vectors);
+    json_decref(vectors.manifest);
+    json_decref(vectors.keys);
+    (void)printf("%u messages opened, %u wrong, %u under AWS keys left out\n", vectors.num_opened, vectors.num_wrong,
+                 vectors.num_left_out);
+    return vectors.num_opened == NUM_OFFLINE && vectors.num_wrong == 0 ? 0 : 1;
+}
