@@ -20,24 +20,24 @@
 #define MAX_KEYS 4u
 #define MAX_PAIRS 8u
 
-typedef struct vectors {
+typedef struct vector_run {
     char dir[512], keys_dir[64];
     json_t *manifest, *keys;
     bulla_registry registry;
     bulla_call call;
     unsigned num_opened, num_left_out, num_wrong;
-} vectors;
+} vector_run;
 
 /* One entry of the manifest, ready to be tried. */
-typedef struct trial {
+typedef struct vector_trial {
     bulla_provider *keys[MAX_KEYS];
     size_t num_keys;
     bulla_pair require[MAX_PAIRS];
     size_t num_require;
     bulla_bytes message, plaintext;
-} trial;
+} vector_trial;
 
-static void trial_done(trial *trial)
+static void trial_done(vector_trial *trial)
 {
     for (size_t i = 0; i < trial->num_keys; i++)
         bulla_provider_unref(trial->keys[i]);
@@ -52,10 +52,10 @@ static void *fatal(const char *what, const char *which)
 }
 
 /* A file of the vectors by its URI, such as file://plaintexts/small. */
-static bulla_bytes slurp(const vectors *vectors, const char *uri)
+static bulla_bytes slurp(const vector_run *run, const char *uri)
 {
     char path[1024];
-    (void)snprintf(path, sizeof path, "%s/%s", vectors->dir, uri + strlen("file://"));
+    (void)snprintf(path, sizeof path, "%s/%s", run->dir, uri + strlen("file://"));
     FILE *file = fopen(path, "rb");
     struct stat info;
     if (file == NULL || fstat(fileno(file), &info) != 0) fatal("cannot open", path);
@@ -81,58 +81,57 @@ static const char *text_at(const json_t *object, const char *key)
 }
 
 /* Writes the keys' material where file: and rsa: addresses find it. */
-static void keys_write(vectors *vectors)
+static void keys_write(vector_run *run)
 {
     const char *name = NULL;
     json_t *key = NULL;
-    (void)snprintf(vectors->keys_dir, sizeof vectors->keys_dir, "/tmp/bulla-vectors-XXXXXX");
-    if (mkdtemp(vectors->keys_dir) == NULL) fatal("cannot create", vectors->keys_dir);
-    json_object_foreach(json_object_get(vectors->keys, "keys"), name, key)
+    (void)snprintf(run->keys_dir, sizeof run->keys_dir, "/tmp/bulla-vectors-XXXXXX");
+    if (mkdtemp(run->keys_dir) == NULL) fatal("cannot create", run->keys_dir);
+    json_object_foreach(json_object_get(run->keys, "keys"), name, key)
     {
         char path[256];
         const char *material = json_string_value(json_object_get(key, "material"));
         if (material == NULL) continue;
-        (void)snprintf(path, sizeof path, "%s/%s", vectors->keys_dir, name);
+        (void)snprintf(path, sizeof path, "%s/%s", run->keys_dir, name);
         (void)umask(077);
         FILE *file = fopen(path, "w");
         if (file == NULL || fputs(material, file) < 0 || fclose(file) != 0) fatal("cannot write", path);
     }
 }
 
-static void keys_remove(const vectors *vectors)
+static void keys_remove(const vector_run *run)
 {
     const char *name = NULL;
     json_t *key = NULL;
-    json_object_foreach(json_object_get(vectors->keys, "keys"), name, key)
+    json_object_foreach(json_object_get(run->keys, "keys"), name, key)
     {
         char path[256];
-        (void)snprintf(path, sizeof path, "%s/%s", vectors->keys_dir, name);
+        (void)snprintf(path, sizeof path, "%s/%s", run->keys_dir, name);
         (void)unlink(path);
     }
-    (void)rmdir(vectors->keys_dir);
+    (void)rmdir(run->keys_dir);
 }
 
-static void key_open(vectors *vectors, const json_t *master, trial *trial)
+static void key_open(vector_run *run, const json_t *master, vector_trial *trial)
 {
     char address[512];
     bool is_rsa = strcmp(text_at(master, "encryption-algorithm"), "rsa") == 0;
-    int len =
-        snprintf(address, sizeof address, "%s:%s/%s?namespace=%s&name=%s", is_rsa ? "rsa" : "file", vectors->keys_dir,
-                 text_at(master, "key"), text_at(master, "provider-id"), text_at(master, "key"));
+    int len = snprintf(address, sizeof address, "%s:%s/%s?namespace=%s&name=%s", is_rsa ? "rsa" : "file", run->keys_dir,
+                       text_at(master, "key"), text_at(master, "provider-id"), text_at(master, "key"));
     if (is_rsa)
         (void)snprintf(address + len, sizeof address - (size_t)len, "&padding=oaep-%s",
                        text_at(master, "padding-hash"));
-    if (bulla_registry_open(&vectors->registry, &vectors->call, address, &trial->keys[trial->num_keys]) != BULLA_OK)
-        fatal(address, vectors->call.why);
+    if (bulla_registry_open(&run->registry, &run->call, address, &trial->keys[trial->num_keys]) != BULLA_OK)
+        fatal(address, run->call.why);
     trial->num_keys++;
 }
 
-static void trial_make(vectors *vectors, json_t *entry, trial *trial)
+static void trial_make(vector_run *run, json_t *entry, vector_trial *trial)
 {
     const char *key = NULL;
     json_t *value = NULL;
     size_t i = 0;
-    json_array_foreach(json_object_get(entry, "master-keys"), i, value) key_open(vectors, value, trial);
+    json_array_foreach(json_object_get(entry, "master-keys"), i, value) key_open(run, value, trial);
     json_object_foreach(json_object_get(entry, "encryption-context"), key, value)
     {
         if (trial->num_require == MAX_PAIRS) fatal("too many pairs", key);
@@ -140,11 +139,11 @@ static void trial_make(vectors *vectors, json_t *entry, trial *trial)
             (bulla_pair){bulla_view_text(key), bulla_view_text(json_string_value(value))};
     }
     json_t *output = json_object_get(json_object_get(entry, "result"), "output");
-    trial->message = slurp(vectors, text_at(entry, "ciphertext"));
-    trial->plaintext = slurp(vectors, text_at(output, "plaintext"));
+    trial->message = slurp(run, text_at(entry, "ciphertext"));
+    trial->plaintext = slurp(run, text_at(output, "plaintext"));
 }
 
-static bool opens(vectors *vectors, const trial *trial)
+static bool opens(vector_run *run, const vector_trial *trial)
 {
     const bulla_decrypt_options options = {.size = sizeof options,
                                            .recipients = trial->keys,
@@ -154,15 +153,15 @@ static bool opens(vectors *vectors, const trial *trial)
                                            .legacy = true};
     bulla_bytes out = {0};
     bulla_view message = bulla_view_of(trial->message.data, trial->message.len);
-    if (bulla_decrypt(&vectors->call, &options, message, &out) != BULLA_OK) return false;
+    if (bulla_decrypt(&run->call, &options, message, &out) != BULLA_OK) return false;
     bool same = out.len == trial->plaintext.len && memcmp(out.data, trial->plaintext.data, out.len) == 0;
-    if (!same) (void)bulla_fail(&vectors->call, BULLA_EINTERNAL, "the plaintext is another");
+    if (!same) (void)bulla_fail(&run->call, BULLA_EINTERNAL, "the plaintext is another");
     bulla_bytes_done(&out);
     return same;
 }
 
 /* What must not open: any message when a pair that is not bound to it is required, an old one without asking for it. */
-static bool refuses(vectors *vectors, const trial *trial)
+static bool refuses(vector_run *run, const vector_trial *trial)
 {
     const bulla_pair other = {bulla_view_text("not bound"), bulla_view_text("to it")};
     bulla_decrypt_options options = {.size = sizeof options,
@@ -173,52 +172,52 @@ static bool refuses(vectors *vectors, const trial *trial)
                                      .legacy = true};
     bulla_bytes out = {0};
     bulla_view message = bulla_view_of(trial->message.data, trial->message.len);
-    if (bulla_decrypt(&vectors->call, &options, message, &out) != BULLA_EINTEGRITY) return false;
+    if (bulla_decrypt(&run->call, &options, message, &out) != BULLA_EINTEGRITY) return false;
     if (message.data[0] == 2) return true;
     options.legacy = false;
-    return bulla_decrypt(&vectors->call, &options, message, &out) == BULLA_EUNSUPPORTED;
+    return bulla_decrypt(&run->call, &options, message, &out) == BULLA_EUNSUPPORTED;
 }
 
-static void entry_try(vectors *vectors, const char *name, json_t *entry)
+static void entry_try(vector_run *run, const char *name, json_t *entry)
 {
-    trial trial = {.num_keys = 0};
+    vector_trial trial = {.num_keys = 0};
     const json_t *first = json_array_get(json_object_get(entry, "master-keys"), 0);
     if (strcmp(text_at(first, "type"), "raw") != 0) {
-        vectors->num_left_out++;
+        run->num_left_out++;
         return;
     }
-    trial_make(vectors, entry, &trial);
-    if (!opens(vectors, &trial)) {
-        (void)printf("%s: %s %s\n", name, bulla_status_name(vectors->call.status), vectors->call.why);
-        vectors->num_wrong++;
-    } else if (!refuses(vectors, &trial)) {
+    trial_make(run, entry, &trial);
+    if (!opens(run, &trial)) {
+        (void)printf("%s: %s %s\n", name, bulla_status_name(run->call.status), run->call.why);
+        run->num_wrong++;
+    } else if (!refuses(run, &trial)) {
         (void)printf("%s: is not refused\n", name);
-        vectors->num_wrong++;
+        run->num_wrong++;
     } else
-        vectors->num_opened++;
+        run->num_opened++;
     trial_done(&trial);
 }
 
 int main(void)
 {
-    static vectors vectors;
+    static vector_run run;
     const char *root = getenv("BULLA_VECTORS"), *name = NULL;
     json_t *entry = NULL;
     if (root == NULL) {
         (void)printf("skipped: BULLA_VECTORS is not set\n");
         return getenv("BULLA_REQUIRE") != NULL ? 1 : SKIP;
     }
-    bulla_call_init(&vectors.call, NULL);
-    bulla_registry_init(&vectors.registry);
-    (void)snprintf(vectors.dir, sizeof vectors.dir, "%s/esdk/v4-Net-4.0.1", root);
-    vectors.manifest = load(vectors.dir, "manifest.json");
-    vectors.keys = load(vectors.dir, "keys.json");
-    keys_write(&vectors);
-    json_object_foreach(json_object_get(vectors.manifest, "tests"), name, entry) entry_try(&vectors, name, entry);
-    keys_remove(&vectors);
-    json_decref(vectors.manifest);
-    json_decref(vectors.keys);
-    (void)printf("%u messages opened, %u wrong, %u under AWS keys left out\n", vectors.num_opened, vectors.num_wrong,
-                 vectors.num_left_out);
-    return vectors.num_opened == NUM_OFFLINE && vectors.num_wrong == 0 ? 0 : 1;
+    bulla_call_init(&run.call, NULL);
+    bulla_registry_init(&run.registry);
+    (void)snprintf(run.dir, sizeof run.dir, "%s/esdk/v4-Net-4.0.1", root);
+    run.manifest = load(run.dir, "manifest.json");
+    run.keys = load(run.dir, "keys.json");
+    keys_write(&run);
+    json_object_foreach(json_object_get(run.manifest, "tests"), name, entry) entry_try(&run, name, entry);
+    keys_remove(&run);
+    json_decref(run.manifest);
+    json_decref(run.keys);
+    (void)printf("%u messages opened, %u wrong, %u under AWS keys left out\n", run.num_opened, run.num_wrong,
+                 run.num_left_out);
+    return run.num_opened == NUM_OFFLINE && run.num_wrong == 0 ? 0 : 1;
 }
