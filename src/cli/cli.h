@@ -67,7 +67,8 @@ struct cli {
     bool json, quiet;
     bool tty_in, tty_out, tty_err; /* standard streams that are terminals */
     bool color_out, color_err;
-    bool reported; /* the failure in `call` has been shown */
+    bool misused;  /* the failure in `call` is a mistake in the command line */
+    bool reported; /* it has been shown */
 };
 
 /* --- options.c: what was given --- */
@@ -102,7 +103,7 @@ const char *cli_nearest(const char *word, const char *const *known);
 
 /* --- output.c --- */
 
-/* A mistake in the command line: EINVAL, and the way to --help. */
+/* A mistake in the command line: EINVAL, and cli_report points to --help. */
 bulla_status cli_usage(struct cli *cli, const char *format, ...) BULLA_PRINTF(2, 3);
 
 /* EIO, ENOSPACE, ENOFILE or the like for `errno`, with `what` (usually a path) in the sentence. */

@@ -53,7 +53,7 @@ static void print_options(const struct cli_option *option, FILE *out)
         if (option->letter != 0) (void)snprintf(letter, sizeof letter, "-%c, ", option->letter);
         (void)snprintf(left, sizeof left, "%s--%s%s%s", letter, option->name, option->value == NULL ? "" : " ",
                        option->value == NULL ? "" : option->value);
-        (void)fprintf(out, "  %-26s %s%s\n", left, option->help,
+        (void)fprintf(out, "  %-30s %s%s\n", left, option->help,
                       option->repeated && option->value ? " (repeatable)" : "");
     }
 }
@@ -90,9 +90,9 @@ void cli_help(const struct cli *cli, FILE *out)
         help_command(cli, out);
         return;
     }
-    (void)fprintf(out, "%sUsage:%s bulla %s%s%s%s\n\n%s.\n", cli_paint(cli, CLI_BOLD), cli_paint(cli, CLI_PLAIN),
-                  cli->title, verb->subs != NULL ? " VERB" : "", verb->options != NULL ? " [OPTION...] " : " ",
-                  verb->operands == NULL ? "" : verb->operands, verb->summary);
+    (void)fprintf(out, "%sUsage:%s bulla %s%s%s%s%s\n\n%s.\n", cli_paint(cli, CLI_BOLD), cli_paint(cli, CLI_PLAIN),
+                  cli->title, verb->subs != NULL ? " VERB" : "", verb->options != NULL ? " [OPTION...]" : "",
+                  verb->operands == NULL ? "" : " ", verb->operands == NULL ? "" : verb->operands, verb->summary);
     if (verb->details != NULL) (void)fprintf(out, "\n%s", verb->details);
     if (verb->subs != NULL) {
         help_title(cli, "Verbs", out);

@@ -96,12 +96,20 @@ static bulla_status take_globals(struct cli *cli)
     return BULLA_OK;
 }
 
+/* A command line that could not be read to its end may still have asked for JSON. */
+static bool asks_json(char **argv)
+{
+    for (; *argv != NULL && strcmp(*argv, "--") != 0; argv++)
+        if (strcmp(*argv, "--json") == 0) return true;
+    return false;
+}
+
 static bulla_status run(struct cli *cli, int argc, char **argv, char **operands)
 {
     int num_operands = 0;
-    bulla_status status = cli_parse(cli, argc, argv, operands, &num_operands);
+    cli->json = asks_json(argv);
+    CLI_TRY(cli_parse(cli, argc, argv, operands, &num_operands));
     cli->json = cli_flag(cli, "json");
-    CLI_TRY(status);
     if (cli_flag(cli, "help")) {
         cli_help(cli, stdout);
         return cli_flush(cli);

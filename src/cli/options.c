@@ -136,12 +136,12 @@ static bulla_status check_operands(struct cli *cli, int num)
 {
     const struct cli_verb *verb = cli->verb;
     if (cli_flag(cli, "help")) return BULLA_OK;
-    if (verb == NULL) return cli_usage(cli, "say what to do");
-    if (verb->subs != NULL) return cli_usage(cli, "say what to do with \"%s\"", cli->title);
-    if (num < verb->min_operands) return cli_usage(cli, "something is missing: %s %s", cli->title, verb->operands);
+    if (verb == NULL) return cli_usage(cli, "say which verb");
+    if (verb->subs != NULL) return cli_usage(cli, "say which verb below it");
+    if (num < verb->min_operands) return cli_usage(cli, "operands are missing: %s", verb->operands);
     if (verb->max_operands < 0 || num <= verb->max_operands) return BULLA_OK;
-    if (verb->max_operands == 0) return cli_usage(cli, "%s takes no operands", cli->title);
-    return cli_usage(cli, "too many operands: %s %s", cli->title, verb->operands);
+    if (verb->max_operands == 0) return cli_usage(cli, "there are no operands to it");
+    return cli_usage(cli, "too many operands, only: %s", verb->operands);
 }
 
 bulla_status cli_parse(struct cli *cli, int argc, char **argv, char **operands, int *out_num_operands)

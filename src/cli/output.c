@@ -15,8 +15,8 @@ bulla_status cli_usage(struct cli *cli, const char *format, ...)
     va_start(args, format);
     (void)vsnprintf(why, sizeof why, format, args);
     va_end(args);
-    const char *space = cli->title[0] == '\0' ? "" : " ";
-    return bulla_fail(&cli->call, BULLA_EINVAL, "%s (see bulla%s%s --help)", why, space, cli->title);
+    cli->misused = true;
+    return bulla_fail(&cli->call, BULLA_EINVAL, "%s", why);
 }
 
 bulla_status cli_errno(struct cli *cli, const char *what)
@@ -58,6 +58,7 @@ void cli_report(struct cli *cli, const char *what)
 {
     const bulla_call *call = &cli->call;
     cli->reported = true;
+    (void)fflush(stdout); /* in the order in which things were said; main asks whether it went well */
     if (cli->json) {
         report_json(cli, what);
         return;
@@ -68,11 +69,15 @@ void cli_report(struct cli *cli, const char *what)
     if (what != NULL) (void)fprintf(stderr, "%s: ", what);
     (void)fprintf(stderr, "%s (%s%s%s)\n", why, bulla_status_name(call->status), call->provider[0] == '\0' ? "" : ", ",
                   call->provider);
+    if (cli->misused)
+        (void)fprintf(stderr, "See \"bulla%s%s --help\".\n", cli->title[0] == '\0' ? "" : " ", cli->title);
+    cli->misused = false;
 }
 
 void cli_note(const struct cli *cli, const char *format, ...)
 {
     if (cli->quiet) return;
+    (void)fflush(stdout);
     va_list args;
     va_start(args, format);
     (void)vfprintf(stderr, format, args);
