@@ -37,7 +37,7 @@ class Step:
 
 def parse(text):
     steps, head = [], []
-    for number, line in enumerate(text.split("\n"), 1):
+    for number, line in enumerate(text.splitlines(), 1):
         if line.startswith("$ "):
             step = Step(number)
             step.source = head + [line]
@@ -47,7 +47,7 @@ def parse(text):
         elif line.startswith("> ") and steps and not steps[-1].expected and not head:
             steps[-1].command += "\n" + line[2:]
             steps[-1].source.append(line)
-        elif line.startswith("#") or not steps or line == "" or head:
+        elif line.startswith("#") or not steps or head:
             head.append(line)
         elif line.startswith("? "):
             steps[-1].status = int(line[2:])
@@ -102,7 +102,7 @@ def main():
             print("".join(f"  answered: {line}\n" for line in lines) + f"  answered: ? {status}")
     if rewrite:
         with open(path, "w", encoding="utf-8") as file:
-            file.write("\n".join(output + tail))
+            file.write("".join(line + "\n" for line in output + tail))
     print(f"{path}: {len(steps)} commands, {num_wrong} not as written")
     return 1 if num_wrong != 0 or not steps else 0
 
