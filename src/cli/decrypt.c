@@ -45,6 +45,22 @@ static bulla_status read_signed_first(struct decryption *decryption, struct cli_
     return cli_input_rewind(call, input);
 }
 
+/* By how it begins: version and suite (algorithm-suites.md; 02xx, 03xx and 05xx are the signed ones). */
+static bool is_signed(const struct cli_input *input)
+{
+    const uint8_t *first = input->first;
+    return (first[0] == 2 && first[1] == 5) || (first[0] == 1 && (first[2] == 2 || first[2] == 3));
+}
+
+static bulla_status explain(bulla_call *call, bulla_status status, const struct cli_input *input, bool released)
+{
+    if (status == BULLA_EUNSUPPORTED && released && is_signed(input))
+        return bulla_fail(call, status,
+                          "a signed message cannot be checked before it is written when it comes from a pipe: "
+                          "say -o FILE");
+    return cli_not_message(call, status, input);
+}
+
 static bulla_status copy(struct cli_transfer *transfer, struct cli_input *input, const bulla_sink *sink, bool kept)
 {
     struct decryption *decryption = (struct decryption *)transfer;
@@ -55,7 +71,7 @@ static bulla_status copy(struct cli_transfer *transfer, struct cli_input *input,
     decryption->options.release_signed = kept;
     bulla_status status = kept || !regular ? BULLA_OK : read_signed_first(decryption, input);
     if (status == BULLA_OK) status = pass(decryption, input, sink);
-    return cli_not_message(call, status, input);
+    return explain(call, status, input, !kept && !regular);
 }
 
 static bulla_status describe(struct cli_transfer *transfer, struct cli_input *input, json_t *result)
