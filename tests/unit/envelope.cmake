@@ -10,7 +10,7 @@ endif()
 
 # Messages
 set(message_kit message_kit.c ../fakes/keyed_provider.c)
-foreach(part message stream)
+foreach(part message stream copy)
   bulla_test(test_envelope_${part} LABEL unit
     SOURCES test_envelope_${part}.c ${message_kit} ROOMS base crypto envelope provider)
 endforeach()

@@ -138,7 +138,7 @@ static bulla_status memory_read(void *arg, bulla_call *call, uint8_t *buf, size_
     if (++memory->num_reads == memory->fail_at) return bulla_fail(call, BULLA_EIO, "the memory source was told to");
     if (len > memory->step) len = memory->step;
     if (len > left) len = left;
-    bulla_copy(buf, memory->bytes.data + memory->at, len);
+    if (len != 0) memcpy(buf, memory->bytes.data + memory->at, len);
     memory->at += len;
     *out_len = len;
     return BULLA_OK;

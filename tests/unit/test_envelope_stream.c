@@ -11,11 +11,11 @@
 #define OUT_MAX (1u << 20)
 
 /* How a test pushes: bytes offered and room given at a time. */
-typedef struct steps {
+typedef struct step_sizes {
     size_t in, out;
-} steps;
+} step_sizes;
 
-static const steps all_steps[] = {{1, 1}, {1, 1000}, {1000, 1}, {7, 5}, {FRAME, FRAME}, {95, 97}, {OUT_MAX, OUT_MAX}};
+static const step_sizes all_steps[] = {{1, 1}, {1, 1000}, {1000, 1}, {7, 5}, {FRAME, FRAME}, {95, 97}, {OUT_MAX, OUT_MAX}};
 #define NUM_STEPS (sizeof all_steps / sizeof all_steps[0])
 
 static size_t min(size_t a, size_t b)
@@ -24,7 +24,7 @@ static size_t min(size_t a, size_t b)
 }
 
 /* Pushes `in` through and returns what came; the status of the first call that fails in *out_status. */
-static size_t push_all(bulla_stream *stream, bulla_view in, steps steps, uint8_t *out, bulla_status *out_status)
+static size_t push_all(bulla_stream *stream, bulla_view in, step_sizes steps, uint8_t *out, bulla_status *out_status)
 {
     size_t at = 0, total = 0, consumed = 0, produced = 0;
     bool done = false;
@@ -121,7 +121,7 @@ static void test_a_signed_message_opens_in_any_steps(void **state)
 }
 
 /* A source to the end; the plaintext or message in `out`. */
-static bulla_status pull_all(bulla_stream *stream, bulla_view in, steps steps, uint8_t *out, size_t *out_len)
+static bulla_status pull_all(bulla_stream *stream, bulla_view in, step_sizes steps, uint8_t *out, size_t *out_len)
 {
     memory_source memory = {.bytes = in, .step = steps.in};
     bulla_source source = memory_source_of(&memory);
