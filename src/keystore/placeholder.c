@@ -1,1 +1,0 @@
-/* empty */ typedef int bulla_placeholder_keystore;
