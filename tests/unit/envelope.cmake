@@ -9,8 +9,8 @@ if(TARGET test_envelope_record_vectors) # not in a build with ThreadSanitizer
 endif()
 
 # Messages
-set(message_kit message_kit.c ../fakes/keyed_provider.c)
-foreach(part message stream copy)
+set(message_kit message_kit.c old_message.c ../fakes/keyed_provider.c)
+foreach(part message stream copy legacy)
   bulla_test(test_envelope_${part} LABEL unit
     SOURCES test_envelope_${part}.c ${message_kit} ROOMS base crypto envelope provider)
 endforeach()
