@@ -10,7 +10,7 @@
 #define CONTENT_NONFRAMED 0x01u
 #define CONTENT_FRAMED 0x02u
 
-/* A reader that, when bytes run out, remembers how many there must be instead of failing. */
+/* A reader that, when bytes run out, or the bound of a header, remembers how many there must be instead of failing. */
 typedef struct scanner {
     bulla_view bytes;
     size_t at, need;
@@ -18,7 +18,8 @@ typedef struct scanner {
 
 static bool take_view(scanner *cursor, size_t len, bulla_view *out)
 {
-    if (cursor->need == 0 && cursor->bytes.len - cursor->at < len) cursor->need = cursor->at + len;
+    size_t end = cursor->at + len;
+    if (cursor->need == 0 && (end > cursor->bytes.len || end > BULLA_MAX_HEADER)) cursor->need = end;
     if (cursor->need != 0) return false;
     *out = bulla_view_of(cursor->bytes.data + cursor->at, len);
     cursor->at += len;
@@ -161,7 +162,7 @@ static bulla_status scan(bulla_call *call, scanner *cursor, bulla_header *header
         scan_suite, scan_id_context, scan_recipients, scan_frames, scan_auth};
     for (size_t i = 0; i < BULLA_LEN(stages) && cursor->need == 0; i++)
         BULLA_TRY(stages[i](call, cursor, header));
-    if (cursor->need > BULLA_MAX_HEADER || cursor->at > BULLA_MAX_HEADER)
+    if (cursor->need > BULLA_MAX_HEADER)
         return bulla_fail(call, BULLA_ELIMIT, "the message header is over %u bytes long", BULLA_MAX_HEADER);
     return BULLA_OK;
 }

@@ -31,7 +31,8 @@ typedef struct bulla_header {
 
 /* Decodes the header at the start of `bytes`. When bytes are missing, *out_need is how many there must be, in all, to
  * get any further, and *out_header is untouched; otherwise *out_need is out_header->len. Mistakes are found as soon as
- * their bytes are there: EFORMAT with the place, ELIMIT, EUNSUPPORTED for a suite that is not known. */
+ * their bytes are there, those in the context when the header is whole: EFORMAT with the place, ELIMIT, EUNSUPPORTED
+ * for a suite that is not known. */
 BULLA_MUST_USE bulla_status bulla_header_decode(bulla_call *call, bulla_view bytes, bulla_header *out_header,
                                                 size_t *out_need);
 
