@@ -40,6 +40,7 @@ struct cli_verb {
     const char *summary;              /* one line, no full stop */
     const char *operands;             /* as usage shows them, such as "NAME" or "[FILE...]"; NULL: none */
     int min_operands, max_operands;   /* max -1: any number */
+    bool leaves_no_history;           /* nobody needs to know who runs it */
     const char *details;              /* paragraphs for --help; may be NULL */
     const char *examples;             /* lines for --help, each ended by a newline */
     const struct cli_option *options; /* besides the global ones; NULL: none */

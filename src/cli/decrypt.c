@@ -124,6 +124,7 @@ const struct cli_verb cli_verb_decrypt = {
     .summary = "Decrypt files, folders or a stream",
     .operands = "[FILE...|-]",
     .max_operands = -1,
+    .leaves_no_history = true,
     .details =
         "Each FILE.bulla is decrypted to FILE beside it, with its mode and times; with -R a folder to a folder of the\n"
         "same shape. -o names the result instead: the file for one FILE, the folder for several or for one folder. An\n"

@@ -78,6 +78,7 @@ const struct cli_verb cli_verb_encrypt = {
     .summary = "Encrypt files, folders or a stream",
     .operands = "[FILE...|-]",
     .max_operands = -1,
+    .leaves_no_history = true,
     .details =
         "Each FILE is encrypted to FILE.bulla beside it, with its mode and times; with -R a folder to a folder of the\n"
         "same shape. -o names the result instead: the file for one FILE, the folder for several or for one folder.\n"

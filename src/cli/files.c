@@ -31,7 +31,7 @@ bulla_status cli_graver(bulla_status a, bulla_status b)
 void cli_files_failed(struct cli_files *files, bulla_status status, const char *path)
 {
     cli_progress_end(&files->progress);
-    cli_report_path(files->cli, path);
+    cli_report(files->cli, path);
     files->num_failed++;
     files->worst = cli_graver(files->worst, status);
 }

@@ -198,7 +198,7 @@ static bulla_status run(struct cli *cli, int argc, char **argv)
         const char *path = argc == 0 ? "-" : argv[i];
         bulla_status status = inspect(cli, path);
         if (status == BULLA_OK) continue;
-        cli_report_path(cli, strcmp(path, "-") == 0 ? "standard input" : path);
+        cli_report(cli, strcmp(path, "-") == 0 ? "standard input" : path);
         worst = cli_graver(worst, status);
     }
     return worst;
@@ -209,6 +209,7 @@ const struct cli_verb cli_verb_inspect = {
     .summary = "Show what an encrypted file's header says",
     .operands = "[FILE...|-]",
     .max_operands = -1,
+    .leaves_no_history = true,
     .details =
         "Needs no key: version, suite, message id, context, and for each recipient the key that opens it. Nothing\n"
         "of this is authenticated; only decrypting shows whether it is genuine.\n",

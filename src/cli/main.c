@@ -115,7 +115,7 @@ static bulla_status run(struct cli *cli, int argc, char **argv, char **operands)
         return cli_flush(cli);
     }
     CLI_TRY(take_globals(cli));
-    name_principal(cli);
+    if (!cli->verb->leaves_no_history) name_principal(cli);
     CLI_TRY(cli->verb->run(cli, num_operands, operands));
     return cli_flush(cli);
 }

@@ -2,6 +2,7 @@
 /* What the command says: results on standard output, everything else on standard error. */
 #include "cli/cli.h"
 #include "cli/fdio.h"
+#include "cli/shown.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -40,13 +41,13 @@ static const char *class_name(bulla_class class_)
     return "fatal";
 }
 
-static void report_json(const struct cli *cli, const char *what)
+static void report_json(const struct cli *cli, const char *why, const char *what)
 {
     const bulla_call *call = &cli->call;
     bulla_class class_ = bulla_status_class(call->status);
     json_t *error = json_pack("{s:{s:s, s:s, s:i, s:s, s:s*, s:s*, s:s*, s:I}}", "error", "status",
                               bulla_status_name(call->status), "class", class_name(class_), "exit", (int)class_, "why",
-                              call->why, "about", what, "verb", cli->title[0] == '\0' ? NULL : cli->title, "provider",
+                              why, "about", what, "verb", cli->title[0] == '\0' ? NULL : cli->title, "provider",
                               call->provider[0] == '\0' ? NULL : call->provider, "native", (json_int_t)call->native);
     if (error == NULL || json_dumpf(error, stderr, JSON_COMPACT) != 0)
         (void)fprintf(stderr, "{\"error\":{\"status\":\"%s\"}}", bulla_status_name(call->status));
@@ -59,11 +60,15 @@ void cli_report(struct cli *cli, const char *what)
     const bulla_call *call = &cli->call;
     cli->reported = true;
     (void)fflush(stdout); /* in the order in which things were said; main asks whether it went well */
+    /* Names and sentences may hold bytes that somebody else chose, from a file's name or a message. */
+    char shown_what[CLI_SHOWN], shown_why[CLI_SHOWN];
+    const char *why = call->why[0] == '\0' ? bulla_status_text(call->status) : call->why;
+    why = cli_shown_text(why, cli->json, shown_why, sizeof shown_why);
+    what = cli_shown_text(what, cli->json, shown_what, sizeof shown_what);
     if (cli->json) {
-        report_json(cli, what);
+        report_json(cli, why, what);
         return;
     }
-    const char *why = call->why[0] == '\0' ? bulla_status_text(call->status) : call->why;
     (void)fprintf(stderr, "%sbulla:%s ", cli->color_err ? "\033[1;31m" : "", cli->color_err ? "\033[0m" : "");
     if (cli->title[0] != '\0') (void)fprintf(stderr, "%s: ", cli->title);
     if (what != NULL) (void)fprintf(stderr, "%s: ", what);

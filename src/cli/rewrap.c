@@ -329,6 +329,7 @@ const struct cli_verb cli_verb_rewrap = {
     .operands = "FILE...",
     .min_operands = 1,
     .max_operands = -1,
+    .leaves_no_history = true,
     .details =
         "Without --to, --add and --drop every data key that a key of the keystore wraps is wrapped again under that\n"
         "key's newest version, as after a rotation. The header alone changes: where it stands, when it keeps its "

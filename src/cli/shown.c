@@ -55,41 +55,24 @@ void cli_shown(bulla_view bytes, char *out, size_t cap)
     out[at] = '\0';
 }
 
-bool cli_is_plain(bulla_view bytes)
+const char *cli_shown_text(const char *text, bool as_json, char *out, size_t cap)
 {
-    while (bytes.len > 0) {
-        uint32_t code = 0;
-        size_t len = character(bytes, &code);
-        if (len == 0 || is_harmful(code)) return false;
-        bytes = (bulla_view){bytes.data + len, bytes.len - len};
-    }
-    return true;
-}
-
-static bool is_utf8(const char *text)
-{
-    bulla_view rest = {(const uint8_t *)text, strlen(text)};
-    while (rest.len > 0) {
+    if (text == NULL) return NULL;
+    bool plain = true;
+    bulla_view bytes = {(const uint8_t *)text, strlen(text)}, rest = bytes;
+    while (rest.len > 0 && plain) {
         uint32_t code = 0;
         size_t len = character(rest, &code);
-        if (len == 0) return false;
+        plain = len != 0 && (as_json || !is_harmful(code));
         rest = (bulla_view){rest.data + len, rest.len - len};
     }
-    return true;
-}
-
-void cli_report_path(struct cli *cli, const char *path)
-{
-    char shown[CLI_SHOWN];
-    bool as_is = path == NULL || (cli->json && is_utf8(path));
-    if (!as_is) cli_shown((bulla_view){(const uint8_t *)path, strlen(path)}, shown, sizeof shown);
-    cli_report(cli, as_is ? path : shown);
+    if (plain) return text;
+    cli_shown(bytes, out, cap);
+    return out;
 }
 
 json_t *cli_json_path(const char *path)
 {
-    if (is_utf8(path)) return json_string(path);
     char shown[CLI_SHOWN];
-    cli_shown((bulla_view){(const uint8_t *)path, strlen(path)}, shown, sizeof shown);
-    return json_string(shown);
+    return json_string(cli_shown_text(path, true, shown, sizeof shown));
 }

@@ -11,11 +11,9 @@ void cli_shown(bulla_view bytes, char *out, size_t cap);
 
 #define CLI_SHOWN 512u /* places for a path or a name in a message */
 
-/* Whether `bytes` are UTF-8 without anything that cli_shown would have to replace. */
-bool cli_is_plain(bulla_view bytes);
-
-/* cli_report for a file, whatever bytes its name has. */
-void cli_report_path(struct cli *cli, const char *path);
+/* The same for text, into `out` only where something had to be replaced; as JSON, which escapes for itself, only what
+ * is not UTF-8. NULL stays NULL. */
+const char *cli_shown_text(const char *text, bool as_json, char *out, size_t cap);
 
 /* A path as JSON: as it is when it is UTF-8, else as cli_shown writes it. NULL when out of memory. */
 json_t *cli_json_path(const char *path);
