@@ -4,6 +4,7 @@
 #include "base/bytes.h"
 #include "base/mem.h"
 #include "crypto/aead_engine.h"
+#include "crypto/ossl.h"
 
 #include <pthread.h>
 
@@ -85,14 +86,19 @@ static bulla_status engine_start(bulla_call *call, size_t index)
     return BULLA_OK;
 }
 
-/* Under choice_lock. */
+/* Under choice_lock. Where validated cryptography is asked for, only OpenSSL can have it. */
 static bulla_status choose_fastest(bulla_call *call)
 {
     size_t last = BULLA_LEN(engines) - 1;
-    for (size_t i = 0; i < last; i++) {
-        if (!engines[i]->is_fast() || engine_start(call, i) != BULLA_OK) continue;
-        __atomic_store_n(&in_use, engines[i], __ATOMIC_RELEASE);
-        return BULLA_OK;
+    for (size_t i = bulla_ossl_is_fips() ? last : 0; i < last; i++) {
+        if (!engines[i]->is_fast()) continue;
+        bulla_call attempt; /* a failure here is no failure of the caller's request */
+        bulla_call_init(&attempt, bulla_env_of(call));
+        if (engine_start(&attempt, i) == BULLA_OK) {
+            __atomic_store_n(&in_use, engines[i], __ATOMIC_RELEASE);
+            return BULLA_OK;
+        }
+        bulla_log(attempt.env, BULLA_LOG_WARN, "AEAD engine %s left out: %s", engines[i]->name, attempt.why);
     }
     BULLA_TRY(engine_start(call, last));
     __atomic_store_n(&in_use, engines[last], __ATOMIC_RELEASE);

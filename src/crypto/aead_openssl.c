@@ -7,6 +7,9 @@
 #include "crypto/aead_engine.h"
 #include "crypto/ossl.h"
 
+#include <openssl/core_names.h>
+#include <openssl/params.h>
+
 #define NUM_SLOTS 16u
 #define MAX_UPDATE ((size_t)1 << 30) /* OpenSSL counts in int; a multiple of the block */
 
@@ -35,6 +38,7 @@ static size_t first_slot(void)
 static EVP_CIPHER_CTX *ctx_new(const openssl_key *key)
 {
     bulla_view bytes = bulla_secret_borrow(key->base.secret);
+    bulla_ossl_begin();
     BULLA_AUTO(EVP_CIPHER_CTX) *ctx = EVP_CIPHER_CTX_new();
     if (ctx == NULL || bytes.len == 0 || EVP_CipherInit_ex2(ctx, key->cipher, bytes.data, NULL, 1, NULL) != 1)
         return NULL;
@@ -78,17 +82,20 @@ static bool update(EVP_CIPHER_CTX *ctx, uint8_t *out, bulla_view in)
 
 static bool start(EVP_CIPHER_CTX *ctx, const bulla_aead_op *op, int is_seal)
 {
-    return ctx != NULL && EVP_CipherInit_ex(ctx, NULL, NULL, NULL, op->nonce, is_seal) == 1 &&
+    return ctx != NULL && EVP_CipherInit_ex2(ctx, NULL, NULL, op->nonce, is_seal, NULL) == 1 &&
            update(ctx, NULL, op->aad) && update(ctx, op->out, op->in);
 }
 
+/* The tag through parameters: EVP_CIPHER_CTX_ctrl would build the same ones, a sixth of the time of a short record
+ * later. */
 static bulla_status openssl_seal(bulla_aead *aead, bulla_call *call, const bulla_aead_op *op, uint8_t *tag)
 {
+    OSSL_PARAM params[] = {OSSL_PARAM_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, tag, BULLA_TAG_LEN), OSSL_PARAM_END};
     slot *place;
     EVP_CIPHER_CTX *ctx = ctx_take((openssl_key *)aead, &place);
     int len = 0;
-    bool is_sealed = start(ctx, op, 1) && EVP_CipherFinal_ex(ctx, tag, &len) == 1 &&
-                     EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, BULLA_TAG_LEN, tag) == 1;
+    bool is_sealed =
+        start(ctx, op, 1) && EVP_CipherFinal_ex(ctx, tag, &len) == 1 && EVP_CIPHER_CTX_get_params(ctx, params) == 1;
     ctx_give(place, ctx);
     if (BULLA_UNLIKELY(!is_sealed)) return bulla_ossl_fail(call, "cannot encrypt");
     return BULLA_OK;
@@ -97,16 +104,17 @@ static bulla_status openssl_seal(bulla_aead *aead, bulla_call *call, const bulla
 static bulla_status openssl_open(bulla_aead *aead, bulla_call *call, const bulla_aead_op *op, const uint8_t *tag)
 {
     uint8_t expected[BULLA_TAG_LEN];
-    memcpy(expected, tag, sizeof expected); /* EVP_CIPHER_CTX_ctrl takes no const */
+    memcpy(expected, tag, sizeof expected); /* OSSL_PARAM takes no const */
+    const OSSL_PARAM params[] = {OSSL_PARAM_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, expected, sizeof expected),
+                                 OSSL_PARAM_END};
     slot *place;
     EVP_CIPHER_CTX *ctx = ctx_take((openssl_key *)aead, &place);
     int len = 0;
-    bool is_ready = start(ctx, op, 0) && EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, BULLA_TAG_LEN, expected) == 1;
+    bool is_ready = start(ctx, op, 0) && EVP_CIPHER_CTX_set_params(ctx, params) == 1;
     bool is_right = is_ready && EVP_CipherFinal_ex(ctx, expected, &len) == 1;
     ctx_give(place, ctx);
     if (BULLA_UNLIKELY(!is_ready)) return bulla_ossl_fail(call, "cannot decrypt");
-    if (BULLA_LIKELY(is_right)) return BULLA_OK;
-    return bulla_ossl_lacks_memory() ? BULLA_ENOMEM : BULLA_EINTEGRITY;
+    return BULLA_LIKELY(is_right) ? BULLA_OK : BULLA_EINTEGRITY; /* the last step is a comparison, and no more */
 }
 
 static bool openssl_is_fast(void)

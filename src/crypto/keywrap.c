@@ -12,6 +12,7 @@ static bulla_status start(bulla_call *call, bulla_view kek, int is_wrap, EVP_CIP
 {
     EVP_CIPHER *cipher = NULL;
     BULLA_TRY(bulla_ossl_cipher(call, BULLA_OSSL_WRAP_PAD, kek.len, &cipher));
+    bulla_ossl_begin();
     BULLA_AUTO(EVP_CIPHER_CTX) *ctx = EVP_CIPHER_CTX_new();
     if (ctx != NULL) EVP_CIPHER_CTX_set_flags(ctx, EVP_CIPHER_CTX_FLAG_WRAP_ALLOW);
     if (ctx == NULL || EVP_CipherInit_ex2(ctx, cipher, kek.data, NULL, is_wrap, NULL) != 1)
@@ -46,12 +47,10 @@ bulla_status bulla_kwp_unwrap(bulla_call *call, bulla_view kek, bulla_view in, u
     BULLA_TRY(start(call, kek, 0, &ctx));
     int done = 0;
     bool is_right = EVP_CipherUpdate(ctx, out, &done, in.data, (int)in.len) == 1 && done > 0;
-    size_t len = is_right ? (size_t)done : 0;
+    bulla_status status =
+        bulla_ossl_end(call, is_right, BULLA_EINTEGRITY, "the wrapped key is damaged or wrapped by another key");
+    size_t len = status == BULLA_OK ? (size_t)done : 0;
     bulla_wipe(out + len, in.len - BLOCK - len); /* the padding of a good one, everything of a bad one */
-    if (is_right) {
-        *out_len = len;
-        return BULLA_OK;
-    }
-    if (bulla_ossl_lacks_memory()) return bulla_fail(call, BULLA_ENOMEM, "no memory to unwrap a key");
-    return bulla_fail(call, BULLA_EINTEGRITY, "the wrapped key is damaged or wrapped by another key");
+    if (status == BULLA_OK) *out_len = len;
+    return status;
 }

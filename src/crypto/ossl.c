@@ -1,18 +1,39 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "crypto/ossl.h"
 
+#include <errno.h>
 #include <openssl/err.h>
 
-/* The last error is the outermost function's; the first is the cause. */
+void bulla_ossl_begin(void)
+{
+    ERR_clear_error();
+    errno = 0;
+}
+
+/* The first error in the queue, which is the cause; the last is the outermost function's. Not all of OpenSSL reports
+ * that an allocation failed, but malloc leaves it in errno. */
 static unsigned long drain_errors(bool *out_lacks_memory)
 {
     unsigned long cause = 0;
-    *out_lacks_memory = false;
+    *out_lacks_memory = errno == ENOMEM;
     for (unsigned long code = ERR_get_error(); code != 0; code = ERR_get_error()) {
         if (cause == 0) cause = code;
         if (ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE) *out_lacks_memory = true;
     }
     return cause;
+}
+
+bulla_status bulla_ossl_check(bulla_call *call)
+{
+    bool lacks_memory = false;
+    (void)drain_errors(&lacks_memory);
+    return lacks_memory ? bulla_fail(call, BULLA_ENOMEM, "OpenSSL has no memory") : BULLA_OK;
+}
+
+bulla_status bulla_ossl_end(bulla_call *call, bool is_right, bulla_status otherwise, const char *why)
+{
+    BULLA_TRY(bulla_ossl_check(call));
+    return is_right ? BULLA_OK : bulla_fail(call, otherwise, "%s", why);
 }
 
 bulla_status bulla_ossl_fail(bulla_call *call, const char *what)
@@ -24,11 +45,9 @@ bulla_status bulla_ossl_fail(bulla_call *call, const char *what)
     return bulla_fail(call, BULLA_ECRYPTO, "%s: %s", what, reason == NULL ? "OpenSSL gives no reason" : reason);
 }
 
-bool bulla_ossl_lacks_memory(void)
+bool bulla_ossl_is_fips(void)
 {
-    bool lacks_memory = false;
-    (void)drain_errors(&lacks_memory);
-    return lacks_memory;
+    return EVP_default_properties_is_fips_enabled(NULL) == 1;
 }
 
 /* Two threads may fetch at once: the second gives its own back. */
@@ -51,6 +70,7 @@ bulla_status bulla_ossl_cipher(bulla_call *call, bulla_ossl_mode mode, size_t ke
     size_t row = mode == BULLA_OSSL_GCM ? 0 : 1, column = key_len / 8 - 2;
     EVP_CIPHER *cipher = __atomic_load_n(&kept[row][column], __ATOMIC_ACQUIRE);
     if (cipher == NULL) {
+        bulla_ossl_begin();
         cipher = EVP_CIPHER_fetch(NULL, names[row][column], NULL);
         if (cipher == NULL) return bulla_ossl_fail(call, names[row][column]);
         KEEP_FIRST(&kept[row][column], cipher, EVP_CIPHER_free);
@@ -77,6 +97,7 @@ bulla_status bulla_ossl_digest(bulla_call *call, bulla_hash hash, EVP_MD **out_d
     if (name == NULL) return bulla_fail(call, BULLA_EINVAL, "no hash has the number %d", (int)hash);
     EVP_MD *digest = __atomic_load_n(&kept[hash], __ATOMIC_ACQUIRE);
     if (digest == NULL) {
+        bulla_ossl_begin();
         digest = EVP_MD_fetch(NULL, name, NULL);
         if (digest == NULL) return bulla_ossl_fail(call, name);
         KEEP_FIRST(&kept[hash], digest, EVP_MD_free);
@@ -90,6 +111,7 @@ bulla_status bulla_ossl_hmac(bulla_call *call, EVP_MAC **out_mac)
     static EVP_MAC *kept;
     EVP_MAC *mac = __atomic_load_n(&kept, __ATOMIC_ACQUIRE);
     if (mac == NULL) {
+        bulla_ossl_begin();
         mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
         if (mac == NULL) return bulla_ossl_fail(call, "HMAC");
         KEEP_FIRST(&kept, mac, EVP_MAC_free);

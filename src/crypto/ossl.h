@@ -7,12 +7,24 @@
 
 #include <openssl/evp.h>
 
-/* Fails with ECRYPTO, or ENOMEM when that is what OpenSSL ran out of, as "WHAT: reason", and empties its error queue.
- */
+/* Before a piece of work: what OpenSSL and errno say after it is about it. */
+void bulla_ossl_begin(void);
+
+/* After work that went well: ENOMEM when an allocation failed on the way all the same. OpenSSL 3.0 gives out wrong
+ * signatures and keys without a size then. Leaves its error queue empty. */
+BULLA_MUST_USE bulla_status bulla_ossl_check(bulla_call *call);
+
+/* After work that bad input can have failed: bulla_ossl_check, then BULLA_OK when `is_right`, else `otherwise`, with
+ * `why`. */
+BULLA_MUST_USE bulla_status bulla_ossl_end(bulla_call *call, bool is_right, bulla_status otherwise, const char *why);
+
+/* After work that only OpenSSL can have failed in: ECRYPTO, as "WHAT: its reason", or ENOMEM. */
 bulla_status bulla_ossl_fail(bulla_call *call, const char *what);
 
-/* Whether memory is what failed; empties the error queue. */
-bool bulla_ossl_lacks_memory(void);
+/* Whether the system's openssl.cnf asks for validated cryptography alone. Reads that file, as OpenSSL does at its first
+ * use in a process: a sixth of what a short-lived program spends on cryptography, but skipping it would overrule the
+ * administrator. */
+bool bulla_ossl_is_fips(void);
 
 typedef enum bulla_ossl_mode { BULLA_OSSL_GCM, BULLA_OSSL_WRAP_PAD } bulla_ossl_mode;
 

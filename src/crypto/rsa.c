@@ -85,15 +85,14 @@ static bulla_status der_decode(bulla_call *call, const key_form *form, bulla_vie
     BULLA_AUTO(bulla_rsa) *rsa = NULL;
     BULLA_TRY(rsa_new(call, form->is_private, &rsa));
     int parts = form->is_private ? EVP_PKEY_KEYPAIR : EVP_PKEY_PUBLIC_KEY;
+    bulla_ossl_begin();
     BULLA_AUTO(OSSL_DECODER_CTX) *ctx =
         OSSL_DECODER_CTX_new_for_pkey(&rsa->pkey, "DER", form->structure, "RSA", parts, NULL, NULL);
     if (ctx == NULL) return bulla_ossl_fail(call, "cannot read an RSA key");
-    bool is_read = OSSL_DECODER_from_data(ctx, &der.data, &der.len) == 1 && der.len == 0;
-    bool lacks_memory = bulla_ossl_lacks_memory();
-    if (!is_read && lacks_memory) return bulla_fail(call, BULLA_ENOMEM, "no memory to read an RSA key");
-    if (!is_read || rsa->pkey == NULL)
-        return bulla_fail(call, BULLA_EFORMAT, "not an RSA %s key, or a damaged one",
-                          form->is_private ? "private" : "public");
+    bool is_read = OSSL_DECODER_from_data(ctx, &der.data, &der.len) == 1 && der.len == 0 && rsa->pkey != NULL;
+    BULLA_TRY(bulla_ossl_end(call, is_read, BULLA_EFORMAT,
+                             form->is_private ? "not an RSA private key, or a damaged one"
+                                              : "not an RSA public key, or a damaged one"));
     int bits = EVP_PKEY_get_bits(rsa->pkey);
     if (bits < MIN_BITS || bits > MAX_BITS)
         return bulla_fail(call, BULLA_ELIMIT, "an RSA key has %d to %d bits, not %d", MIN_BITS, MAX_BITS, bits);
@@ -116,12 +115,12 @@ bulla_status bulla_rsa_parse(bulla_call *call, bulla_view pem, bulla_rsa **out_r
 {
     if (pem.len > MAX_ENCODED)
         return bulla_fail(call, BULLA_ELIMIT, "a PEM key has at most %zu bytes, not %zu", MAX_ENCODED, pem.len);
+    bulla_ossl_begin();
     BULLA_AUTO(BIO) *bio = BIO_new_mem_buf(bulla_ossl_data(pem), (int)pem.len);
     if (bio == NULL) return bulla_ossl_fail(call, "cannot read PEM");
     __attribute__((cleanup(pem_block_done))) pem_block block = {0};
     int got = PEM_read_bio_ex(bio, &block.label, &block.header, &block.der, &block.len, PEM_FLAG_SECURE);
-    if (got != 1 && bulla_ossl_lacks_memory()) return bulla_fail(call, BULLA_ENOMEM, "no memory to read PEM");
-    if (got != 1) return bulla_fail(call, BULLA_EFORMAT, "no PEM block, or a damaged one");
+    BULLA_TRY(bulla_ossl_end(call, got == 1, BULLA_EFORMAT, "no PEM block, or a damaged one"));
     return block_decode(call, &block, out_rsa);
 }
 
@@ -138,16 +137,20 @@ bulla_status bulla_rsa_generate(bulla_call *call, unsigned bits, bulla_rsa **out
         return bulla_fail(call, BULLA_EINVAL, "an RSA key has %d to %d bits, not %u", MIN_BITS, MAX_BITS, bits);
     BULLA_AUTO(bulla_rsa) *rsa = NULL;
     BULLA_TRY(rsa_new(call, true, &rsa));
+    bulla_ossl_begin();
     rsa->pkey = EVP_RSA_gen(bits);
     if (rsa->pkey == NULL) return bulla_ossl_fail(call, "cannot make an RSA key");
+    BULLA_TRY(bulla_ossl_check(call));
     *out_rsa = BULLA_TAKE(rsa);
     return BULLA_OK;
 }
 
 bulla_status bulla_rsa_public_pem(bulla_call *call, const bulla_rsa *rsa, char *out, size_t cap)
 {
+    bulla_ossl_begin();
     BULLA_AUTO(BIO) *bio = BIO_new(BIO_s_mem());
     if (bio == NULL || PEM_write_bio_PUBKEY(bio, rsa->pkey) != 1) return bulla_ossl_fail(call, "cannot write PEM");
+    BULLA_TRY(bulla_ossl_check(call));
     char *text = NULL;
     size_t len = (size_t)BIO_get_mem_data(bio, &text);
     if (len >= cap) return bulla_fail(call, BULLA_EINVAL, "a PEM of %zu bytes does not fit in %zu", len + 1, cap);
@@ -159,13 +162,15 @@ bulla_status bulla_rsa_public_pem(bulla_call *call, const bulla_rsa *rsa, char *
 bulla_status bulla_rsa_private_der(bulla_call *call, const bulla_rsa *rsa, bulla_secret **out_der)
 {
     if (!rsa->is_private) return bulla_fail(call, BULLA_EINVAL, "the RSA key has no private part");
+    bulla_ossl_begin();
     BULLA_AUTO(OSSL_ENCODER_CTX) *ctx =
         OSSL_ENCODER_CTX_new_for_pkey(rsa->pkey, EVP_PKEY_KEYPAIR, "DER", FORM_PKCS8->structure, NULL);
     uint8_t *der = NULL;
     size_t len = 0;
     if (ctx == NULL || OSSL_ENCODER_to_data(ctx, &der, &len) != 1)
         return bulla_ossl_fail(call, "cannot write an RSA private key");
-    bulla_status status = bulla_secret_copy(call, bulla_view_of(der, len), out_der);
+    bulla_status status = bulla_ossl_check(call);
+    if (status == BULLA_OK) status = bulla_secret_copy(call, bulla_view_of(der, len), out_der);
     OPENSSL_clear_free(der, len);
     return status;
 }
@@ -208,12 +213,14 @@ bulla_status bulla_rsa_encrypt(bulla_call *call, const bulla_rsa *rsa, bulla_rsa
     if (in.len > max_in(rsa, padding) || cap < bulla_rsa_len(rsa))
         return bulla_fail(call, BULLA_EINVAL, "this RSA key and padding take up to %zu bytes and give %zu",
                           max_in(rsa, padding), bulla_rsa_len(rsa));
+    bulla_ossl_begin();
     BULLA_AUTO(EVP_PKEY_CTX) *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, rsa->pkey, NULL);
     if (ctx == NULL || EVP_PKEY_encrypt_init(ctx) != 1) return bulla_ossl_fail(call, "cannot encrypt with RSA");
     BULLA_TRY(padding_set(call, ctx, padding));
     size_t len = cap;
     if (EVP_PKEY_encrypt(ctx, out, &len, bulla_ossl_data(in), in.len) != 1)
         return bulla_ossl_fail(call, "cannot encrypt with RSA");
+    BULLA_TRY(bulla_ossl_check(call));
     *out_len = len;
     return BULLA_OK;
 }
@@ -224,17 +231,18 @@ bulla_status bulla_rsa_decrypt(bulla_call *call, const bulla_rsa *rsa, bulla_rsa
     if (!rsa->is_private) return bulla_fail(call, BULLA_EINVAL, "the RSA key has no private part");
     if (cap < bulla_rsa_len(rsa))
         return bulla_fail(call, BULLA_EINVAL, "RSA decryption needs room for %zu bytes", bulla_rsa_len(rsa));
+    bulla_ossl_begin();
     BULLA_AUTO(EVP_PKEY_CTX) *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, rsa->pkey, NULL);
     if (ctx == NULL || EVP_PKEY_decrypt_init(ctx) != 1) return bulla_ossl_fail(call, "cannot decrypt with RSA");
     BULLA_TRY(padding_set(call, ctx, padding));
     size_t len = cap;
     /* RFC 8017, 7.1.2 and 7.2.2, step 1: a ciphertext is as long as the modulus. */
     bool is_right = in.len == bulla_rsa_len(rsa) && EVP_PKEY_decrypt(ctx, out, &len, in.data, in.len) == 1;
-    if (is_right) {
+    bulla_status status =
+        bulla_ossl_end(call, is_right, BULLA_EINTEGRITY, "the RSA ciphertext is damaged or for another key");
+    if (status != BULLA_OK)
+        bulla_wipe(out, cap);
+    else
         *out_len = len;
-        return BULLA_OK;
-    }
-    bulla_wipe(out, cap);
-    if (bulla_ossl_lacks_memory()) return bulla_fail(call, BULLA_ENOMEM, "no memory to decrypt with RSA");
-    return bulla_fail(call, BULLA_EINTEGRITY, "the RSA ciphertext is damaged or for another key");
+    return status;
 }

@@ -49,8 +49,10 @@ bulla_status bulla_sign_key_generate(bulla_call *call, bulla_curve curve, bulla_
     BULLA_AUTO(bulla_sign_key) *key = memory;
     key->env = bulla_env_of(call);
     key->curve = curve;
+    bulla_ossl_begin();
     key->pkey = EVP_EC_gen(group_name(curve));
     if (key->pkey == NULL) return bulla_ossl_fail(call, "cannot make a signing key");
+    BULLA_TRY(bulla_ossl_check(call));
     *out_key = BULLA_TAKE(key);
     return BULLA_OK;
 }
@@ -60,10 +62,12 @@ bulla_status bulla_sign_key_public(bulla_call *call, const bulla_sign_key *key, 
 {
     uint8_t both[2 * BULLA_POINT_MAX];
     size_t len = 0, x_len = bulla_point_len(key->curve) - 1;
+    bulla_ossl_begin();
     if (EVP_PKEY_get_octet_string_param(key->pkey, OSSL_PKEY_PARAM_PUB_KEY, both, sizeof both, &len) != 1)
         return bulla_ossl_fail(call, "cannot read a public key");
     if (len != 1 + 2 * x_len || both[0] != 4)
         return bulla_fail(call, BULLA_ECRYPTO, "OpenSSL gives a public key in another form than expected");
+    BULLA_TRY(bulla_ossl_check(call));
     out_point[0] = (uint8_t)(2 | (both[2 * x_len] & 1));
     memcpy(out_point + 1, both + 1, x_len);
     return BULLA_OK;
@@ -75,10 +79,12 @@ bulla_status bulla_sign_digest(bulla_call *call, const bulla_sign_key *key, bull
     BULLA_TRY(digest_check(call, key->curve, digest));
     if (cap < BULLA_SIGNATURE_MAX)
         return bulla_fail(call, BULLA_EINVAL, "a signature needs room for %u bytes, not %zu", BULLA_SIGNATURE_MAX, cap);
+    bulla_ossl_begin();
     BULLA_AUTO(EVP_PKEY_CTX) *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, key->pkey, NULL);
     size_t len = cap;
     if (ctx == NULL || EVP_PKEY_sign_init(ctx) != 1 || EVP_PKEY_sign(ctx, out, &len, digest.data, digest.len) != 1)
         return bulla_ossl_fail(call, "cannot sign");
+    BULLA_TRY(bulla_ossl_check(call));
     *out_len = len;
     return BULLA_OK;
 }
@@ -95,11 +101,11 @@ static bulla_status point_read(bulla_call *call, bulla_curve curve, bulla_view p
     OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, group, 0),
                            OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, bytes, point.len),
                            OSSL_PARAM_construct_end()};
+    bulla_ossl_begin();
     BULLA_AUTO(EVP_PKEY_CTX) *ctx = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
     if (ctx == NULL || EVP_PKEY_fromdata_init(ctx) != 1) return bulla_ossl_fail(call, "cannot read a public key");
-    if (EVP_PKEY_fromdata(ctx, out_pkey, EVP_PKEY_PUBLIC_KEY, params) == 1) return BULLA_OK;
-    if (bulla_ossl_lacks_memory()) return bulla_fail(call, BULLA_ENOMEM, "no memory to read a public key");
-    return bulla_fail(call, BULLA_EFORMAT, "not a point of %s", group_name(curve));
+    bool is_point = EVP_PKEY_fromdata(ctx, out_pkey, EVP_PKEY_PUBLIC_KEY, params) == 1;
+    return bulla_ossl_end(call, is_point, BULLA_EFORMAT, "the public key is not a point of its curve");
 }
 
 bulla_status bulla_verify_digest(bulla_call *call, bulla_curve curve, bulla_view point, bulla_view digest,
@@ -108,9 +114,9 @@ bulla_status bulla_verify_digest(bulla_call *call, bulla_curve curve, bulla_view
     BULLA_TRY(digest_check(call, curve, digest));
     BULLA_AUTO(EVP_PKEY) *pkey = NULL;
     BULLA_TRY(point_read(call, curve, point, &pkey));
+    bulla_ossl_begin();
     BULLA_AUTO(EVP_PKEY_CTX) *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, pkey, NULL);
     if (ctx == NULL || EVP_PKEY_verify_init(ctx) != 1) return bulla_ossl_fail(call, "cannot verify a signature");
-    if (EVP_PKEY_verify(ctx, bulla_ossl_data(signature), signature.len, digest.data, digest.len) == 1) return BULLA_OK;
-    if (bulla_ossl_lacks_memory()) return bulla_fail(call, BULLA_ENOMEM, "no memory to verify a signature");
-    return bulla_fail(call, BULLA_EINTEGRITY, "the signature does not fit");
+    bool is_right = EVP_PKEY_verify(ctx, bulla_ossl_data(signature), signature.len, digest.data, digest.len) == 1;
+    return bulla_ossl_end(call, is_right, BULLA_EINTEGRITY, "the signature does not fit");
 }
