@@ -65,8 +65,9 @@ static bulla_status page_read(bulla_store *store, bulla_call *call, int64_t key,
     BULLA_ROWS(rows);
     bool more = false;
     BULLA_TRY(bulla_session_read(store, call, &session));
-    BULLA_TRY(bulla_rows_open(&store->db, call, key == 0 ? BULLA_SQL_EVENT_LIST : BULLA_SQL_EVENT_LIST_KEY,
-                              BULLA_ARGS(BULLA_INT(after), BULLA_INT(BULLA_PAGE), BULLA_INT(key)), &rows));
+    const bulla_sql_arg args[] = {BULLA_INT(after), BULLA_INT(BULLA_PAGE), BULLA_INT(key)};
+    bulla_sql sql = key == 0 ? BULLA_SQL_EVENT_LIST : BULLA_SQL_EVENT_LIST_KEY;
+    BULLA_TRY(bulla_rows_open(&store->db, call, sql, args, key == 0 ? 2 : 3, &rows));
     for (*out_num = 0; *out_num < BULLA_PAGE; ++*out_num) {
         BULLA_TRY(bulla_rows_next(&rows, call, &more));
         if (!more) break;
