@@ -92,7 +92,7 @@ def check_outputs(world, keys):
             message = world.folder / "message"
             world.run("encrypt", *loud, "--force", "-r", address, plain, "-o", message)
             world.run("inspect", *loud, message)
-            world.run("rewrap", *loud, "-r", address, message)
+            world.run("rewrap", *loud, "--with", address, "--to", address, message)
             world.run("decrypt", *loud, "--force", "-r", address, "-o", world.folder / "opened", message)
             damaged = bytearray(message.read_bytes())
             damaged[-20] ^= 1
@@ -146,9 +146,11 @@ def check_core(world, address):
         process.stdin.write(b"tokens" * 100000)
         process.stdin.flush()
         process.send_signal(signal.SIGSEGV)
-        process.stdin.close()
-        process.wait(60)
-    if os.WCOREDUMP(process.returncode & 0xFF) or list(world.folder.glob("core*")):
+        _, status = os.waitpid(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != -signal.SIGSEGV:
+        report(f"a crash ended with {process.returncode}")
+    if os.WCOREDUMP(status) or list(world.folder.glob("core*")):
         report("a core file was written")
 
 

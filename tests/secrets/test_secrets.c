@@ -25,7 +25,7 @@
 static const char *engine = "auto";
 
 struct world {
-    char folder[64], key_path[96], key_address[96], root_address[128];
+    char folder[32], key_path[64], key_address[96], root_address[128];
     bulla_call call;
     bulla *outer, *house; /* `house` sees `outer` through the spy */
     struct spy spy;
