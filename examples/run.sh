@@ -55,6 +55,9 @@ two_recipients)
     "$program" "$(key operator)" "$(key safe)" >output
     [ "$(grep -cx 'opened with a key of file: for both of you' output)" = 2 ]
     ;;
-own_provider) "$program" >output ;;
+own_provider)
+    "$program" "$(key watched)" >output
+    expect "a data key was asked for: ok"
+    ;;
 esac
 cat output 2>/dev/null || true
