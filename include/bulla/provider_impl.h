@@ -4,8 +4,10 @@
  * const table, call bulla_provider_init. See examples/own_provider.c.
  *
  * The dispatcher has checked arguments, capability, deadline and cancellation before it calls a slot, and checks the
- * results after: a slot that returns BULLA_OK without its output, an empty key, a key of another length than asked for,
- * or a wrapped key without provider name or blob is reported as BULLA_ECONTRACT and its output is dropped.
+ * results after: a slot that returns BULLA_OK without its output, a key of another length than asked for (16 to 64
+ * bytes from unwrap), a wrapped key without provider name or blob or that `matches` does not know again, is reported as
+ * BULLA_ECONTRACT and its output is dropped. What `matches` does not know is BULLA_ENOKEY without any slot being
+ * called. Wrapped keys are made with bulla_wrapped_copy, data keys with bulla_secret_copy.
  */
 #ifndef BULLA_PROVIDER_IMPL_H
 #define BULLA_PROVIDER_IMPL_H
