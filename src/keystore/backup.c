@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 #define COPY_NAME "backup.tmp"
-#define NUM_SEGMENTS 9u
 #define NUM_PARTS 4u
+#define NUM_SEGMENTS (2 + 2 * NUM_PARTS) /* start and end; a head and its content for each part */
 
 static void fd_done(const int *fd)
 {

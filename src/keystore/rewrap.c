@@ -92,9 +92,11 @@ static bulla_status row_rewrap(rewrap *step, bulla_view id, uint32_t version, bu
     bulla_record_key new = {.version = step->key.primary, .aead = step->to};
     memcpy(old.id, step->key.id, BULLA_ID_LEN);
     memcpy(new.id, step->key.id, BULLA_ID_LEN);
-    BULLA_TRY(bulla_record_rewrap(&old, &new, step->call, bulla_bind_dek(id.data, context, step->bound), blob, out));
-    from->num++;
-    return BULLA_OK;
+    bulla_view bind = bulla_bind_dek(id.data, context, step->bound);
+    bulla_status status = bulla_record_rewrap(&old, &new, step->call, bind, blob, out);
+    if (status == BULLA_EINTEGRITY || bulla_status_class(status) == BULLA_CLASS_CALLER) return BULLA_ECORRUPT;
+    from->num += status == BULLA_OK;
+    return status;
 }
 
 static bulla_view value_view(sqlite3_value *value)
@@ -160,8 +162,7 @@ static bulla_status rows_rewrap(rewrap *step, int64_t cursor, int64_t end)
     bulla_status status = bulla_db_run(
         &store->db, step->call, BULLA_SQL_DEK_REWRAP,
         BULLA_ARGS(BULLA_INT(step->key.seq), BULLA_INT(cursor), BULLA_INT(end), BULLA_INT(step->key.primary)));
-    if (step->status != BULLA_OK && bulla_status_class(step->status) == BULLA_CLASS_FATAL &&
-        step->status != BULLA_ENOMEM)
+    if (step->status == BULLA_ECORRUPT)
         return bulla_fail(step->call, BULLA_ECORRUPT,
                           "a kept data key of \"%s\" does not open under its version: check the keystore",
                           step->key.name);

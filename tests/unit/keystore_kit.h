@@ -15,6 +15,14 @@ typedef struct kit {
     bulla *house;
 } kit;
 
+/* A call that must succeed, and prints why when it does not. */
+#define kit_ok(self, expr)                                                                                             \
+    do {                                                                                                               \
+        bulla_status kit_status_ = (expr);                                                                             \
+        if (kit_status_ != BULLA_OK) print_message("%s\n", (self)->call.why);                                          \
+        assert_ok(kit_status_);                                                                                        \
+    } while (0)
+
 /* cmocka fixtures: kit_setup makes the keystore, kit_setup_bare only folder, root key and house. */
 int kit_setup(void **state);
 int kit_setup_bare(void **state);
