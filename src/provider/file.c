@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 
+#define FILE_MAX 4096u /* a sentence for what is too long, not a read without end */
 #define BASE64_LEN 44u /* of 32 bytes: the lengths of raw keys and of this text do not meet */
 
 static const char *const params[] = {"namespace", "name", NULL};
@@ -33,8 +34,10 @@ static bulla_status key_decode(bulla_call *call, const char *path, bulla_secret 
                           "key file \"%.128s\" has %zu bytes: it should have 32 (or 16, 24), or the base64 of 32", path,
                           content.len);
     if (looks_typed(content))
-        bulla_log(bulla_env_of(call), BULLA_LOG_WARN,
-                  "key file \"%s\" holds printable text taken as raw key bytes: make keys with bulla random 32", path);
+        bulla_log(
+            bulla_env_of(call), BULLA_LOG_WARN,
+            "key file \"%s\" holds printable text taken as raw key bytes: make keys with bulla random 32 --base64",
+            path);
     *out_key = bulla_secret_ref(bytes);
     return BULLA_OK;
 }
@@ -57,7 +60,7 @@ bulla_status bulla_file_provider_open(void *arg, bulla_call *call, const char *a
     BULLA_TRY(bulla_address_params_check(call, &parsed, params));
     if (parsed.body[0] == '\0') return bulla_fail(call, BULLA_EINVAL, "file: the path of the key file is missing");
     BULLA_TRY(bulla_rawkey_name_parse(call, &parsed, "file", bulla_path_base(parsed.body), &name));
-    BULLA_TRY(bulla_keyfile_open(call, parsed.body, BASE64_LEN + 2, &file));
+    BULLA_TRY(bulla_keyfile_open(call, parsed.body, FILE_MAX, &file));
     BULLA_AUTO(bulla_secret) *key = NULL;
     bulla_status status = key_read(call, &file, &key);
     bulla_keyfile_close(&file);

@@ -118,12 +118,14 @@ static void test_a_message_never_shows_the_file(void **state)
 static void test_empty_and_large_files_are_refused(void **state)
 {
     (void)state;
-    char large[47];
+    char large[4097];
     memset(large, 'A', sizeof large);
     write_key("", 0, 0600);
     assert_status(try_file(""), BULLA_EFORMAT);
     write_key(large, sizeof large, 0600);
     assert_status(try_file(""), BULLA_EFORMAT);
+    write_key(large, 65, 0600); /* such as 32 bytes in hexadecimal */
+    assert_status(try_file(""), BULLA_ECONFIG);
 }
 
 static void test_a_file_that_others_may_read_is_refused_with_the_remedy(void **state)
