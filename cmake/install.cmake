@@ -29,8 +29,10 @@ endif()
 configure_file(cmake/bulla.pc.in ${PROJECT_BINARY_DIR}/bulla.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/bulla.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT dev)
 
-if(TARGET bulla_command)
-  install(TARGETS bulla_command RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT command)
-endif()
+install(TARGETS bulla_command RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT command)
+install(FILES packaging/bulla.bash-completion RENAME bulla
+  DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions COMPONENT command)
 install(DIRECTORY docs/man/ DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT command FILES_MATCHING PATTERN "*.1")
 install(DIRECTORY docs/man/ DESTINATION ${CMAKE_INSTALL_MANDIR}/man5 COMPONENT command FILES_MATCHING PATTERN "*.5")
+install(FILES packaging/bulla.bash-completion DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions
+  RENAME bulla COMPONENT command)

@@ -7,5 +7,6 @@ add_test(NAME unit.test_headers
   COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/test_headers.sh ${PROJECT_SOURCE_DIR}/include ${CMAKE_C_COMPILER} ${CXX_COMPILER})
 add_test(NAME unit.test_symbols
   COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/test_symbols.py ${PROJECT_SOURCE_DIR}/include/bulla
-    ${PROJECT_SOURCE_DIR}/src/bulla.map $<TARGET_FILE:bulla_shared> $<TARGET_FILE:bulla_static>)
+    ${PROJECT_SOURCE_DIR}/src/bulla.map ${PROJECT_SOURCE_DIR}/packaging/debian/libbulla0.symbols
+    $<TARGET_FILE:bulla_shared> $<TARGET_FILE:bulla_static>)
 set_tests_properties(unit.test_headers unit.test_symbols PROPERTIES LABELS unit TIMEOUT 120)

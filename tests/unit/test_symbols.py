@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Is what the headers declare, what bulla.map lists and what libbulla.so exports one and the same set of names?
+"""Is what the headers declare, what bulla.map and the Debian package list and what libbulla.so exports one set of names?
 
-test_symbols.py HEADER_DIR MAP SHARED STATIC
+test_symbols.py HEADER_DIR MAP DEBIAN_SYMBOLS SHARED STATIC
 The static library may hold more, but every global name in it begins with bulla_, so that it meets no other's.
 """
 import pathlib
@@ -31,6 +31,10 @@ def mapped(path):
     return set(listed)
 
 
+def packaged(path):
+    return set(re.findall(r"^ (\w+)@BULLA_0 ", path.read_text(), flags=re.M)) - {"BULLA_0"}
+
+
 def defined(library, *options):
     output = subprocess.run(["nm", "--defined-only", *options, library], check=True, capture_output=True, text=True)
     rows = [line.split() for line in output.stdout.splitlines()]
@@ -43,10 +47,11 @@ def differences(what, left, right):
 
 
 def main():
-    headers, version_map, shared, static = sys.argv[1:]
+    headers, version_map, symbols, shared, static = sys.argv[1:]
     names = declared(pathlib.Path(headers))
     exported = defined(shared, "--dynamic", "--extern-only") - {"BULLA_0"}
     found = differences("headers and map", names, mapped(pathlib.Path(version_map)))
+    found += differences("headers and libbulla0.symbols", names, packaged(pathlib.Path(symbols)))
     found += differences("headers and libbulla.so", names, exported)
     found += [f"libbulla.a: global name without bulla_: {name}"
               for name in sorted(defined(static, "--extern-only"))
