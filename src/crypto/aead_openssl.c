@@ -38,7 +38,7 @@ static size_t first_slot(void)
 static EVP_CIPHER_CTX *ctx_new(const openssl_key *key)
 {
     bulla_view bytes = bulla_secret_borrow(key->base.secret);
-    bulla_ossl_begin();
+    if (bulla_ossl_begin(NULL) != BULLA_OK) return NULL;
     BULLA_AUTO(EVP_CIPHER_CTX) *ctx = EVP_CIPHER_CTX_new();
     if (ctx == NULL || bytes.len == 0 || EVP_CipherInit_ex2(ctx, key->cipher, bytes.data, NULL, 1, NULL) != 1)
         return NULL;

@@ -30,7 +30,7 @@ bulla_status bulla_digest(bulla_call *call, bulla_hash hash, bulla_view bytes, u
 {
     EVP_MD *digest = NULL;
     BULLA_TRY(bulla_ossl_digest(call, hash, &digest));
-    bulla_ossl_begin();
+    BULLA_TRY(bulla_ossl_begin(call));
     if (EVP_Digest(bulla_ossl_data(bytes), bytes.len, out, NULL, digest, NULL) != 1)
         return bulla_ossl_fail(call, "cannot hash");
     return BULLA_OK;
@@ -51,7 +51,7 @@ bulla_status bulla_hasher_new(bulla_call *call, bulla_hash hash, bulla_hasher **
     BULLA_TRY(bulla_alloc(call, sizeof(bulla_hasher), &memory));
     BULLA_AUTO(bulla_hasher) *hasher = memory;
     hasher->env = bulla_env_of(call);
-    bulla_ossl_begin();
+    BULLA_TRY(bulla_ossl_begin(call));
     hasher->ctx = EVP_MD_CTX_new();
     if (hasher->ctx == NULL || EVP_DigestInit_ex2(hasher->ctx, digest, NULL) != 1)
         return bulla_ossl_fail(call, "cannot start a hash");
@@ -86,7 +86,7 @@ static bulla_status mac_new(bulla_call *call, bulla_hash hash, bulla_view key, E
     memcpy(digest, name, strlen(name) + 1);
     OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
                            OSSL_PARAM_construct_end()};
-    bulla_ossl_begin();
+    BULLA_TRY(bulla_ossl_begin(call));
     BULLA_AUTO(EVP_MAC_CTX) *ctx = EVP_MAC_CTX_new(mac);
     if (ctx == NULL || EVP_MAC_init(ctx, bulla_ossl_data(key), key.len, params) != 1)
         return bulla_ossl_fail(call, "cannot key an HMAC");

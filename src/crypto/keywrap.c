@@ -12,7 +12,7 @@ static bulla_status start(bulla_call *call, bulla_view kek, int is_wrap, EVP_CIP
 {
     EVP_CIPHER *cipher = NULL;
     BULLA_TRY(bulla_ossl_cipher(call, BULLA_OSSL_WRAP_PAD, kek.len, &cipher));
-    bulla_ossl_begin();
+    BULLA_TRY(bulla_ossl_begin(call));
     BULLA_AUTO(EVP_CIPHER_CTX) *ctx = EVP_CIPHER_CTX_new();
     if (ctx != NULL) EVP_CIPHER_CTX_set_flags(ctx, EVP_CIPHER_CTX_FLAG_WRAP_ALLOW);
     if (ctx == NULL || EVP_CipherInit_ex2(ctx, cipher, kek.data, NULL, is_wrap, NULL) != 1)

@@ -2,12 +2,16 @@
 #include "crypto/ossl.h"
 
 #include <errno.h>
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 
-void bulla_ossl_begin(void)
+bulla_status bulla_ossl_begin(bulla_call *call)
 {
+    if (OSSL_LIB_CTX_get0_global_default() == NULL)
+        return bulla_fail(call, BULLA_ENOMEM, "OpenSSL had no memory to start: this process cannot use it");
     ERR_clear_error();
     errno = 0;
+    return BULLA_OK;
 }
 
 /* The first error in the queue, which is the cause; the last is the outermost function's. Not all of OpenSSL reports
@@ -47,7 +51,7 @@ bulla_status bulla_ossl_fail(bulla_call *call, const char *what)
 
 bool bulla_ossl_is_fips(void)
 {
-    return EVP_default_properties_is_fips_enabled(NULL) == 1;
+    return bulla_ossl_begin(NULL) != BULLA_OK || EVP_default_properties_is_fips_enabled(NULL) == 1;
 }
 
 /* Two threads may fetch at once: the second gives its own back. */
@@ -70,7 +74,7 @@ bulla_status bulla_ossl_cipher(bulla_call *call, bulla_ossl_mode mode, size_t ke
     size_t row = mode == BULLA_OSSL_GCM ? 0 : 1, column = key_len / 8 - 2;
     EVP_CIPHER *cipher = __atomic_load_n(&kept[row][column], __ATOMIC_ACQUIRE);
     if (cipher == NULL) {
-        bulla_ossl_begin();
+        BULLA_TRY(bulla_ossl_begin(call));
         cipher = EVP_CIPHER_fetch(NULL, names[row][column], NULL);
         if (cipher == NULL) return bulla_ossl_fail(call, names[row][column]);
         KEEP_FIRST(&kept[row][column], cipher, EVP_CIPHER_free);
@@ -97,7 +101,7 @@ bulla_status bulla_ossl_digest(bulla_call *call, bulla_hash hash, EVP_MD **out_d
     if (name == NULL) return bulla_fail(call, BULLA_EINVAL, "no hash has the number %d", (int)hash);
     EVP_MD *digest = __atomic_load_n(&kept[hash], __ATOMIC_ACQUIRE);
     if (digest == NULL) {
-        bulla_ossl_begin();
+        BULLA_TRY(bulla_ossl_begin(call));
         digest = EVP_MD_fetch(NULL, name, NULL);
         if (digest == NULL) return bulla_ossl_fail(call, name);
         KEEP_FIRST(&kept[hash], digest, EVP_MD_free);
@@ -111,7 +115,7 @@ bulla_status bulla_ossl_hmac(bulla_call *call, EVP_MAC **out_mac)
     static EVP_MAC *kept;
     EVP_MAC *mac = __atomic_load_n(&kept, __ATOMIC_ACQUIRE);
     if (mac == NULL) {
-        bulla_ossl_begin();
+        BULLA_TRY(bulla_ossl_begin(call));
         mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
         if (mac == NULL) return bulla_ossl_fail(call, "HMAC");
         KEEP_FIRST(&kept, mac, EVP_MAC_free);

@@ -7,8 +7,9 @@
 
 #include <openssl/evp.h>
 
-/* Before a piece of work: what OpenSSL and errno say after it is about it. */
-void bulla_ossl_begin(void);
+/* Before a piece of work: what OpenSSL and errno say after it is about it. ENOMEM when OpenSSL could not start, which
+ * is for good: it would crash at the next call. */
+BULLA_MUST_USE bulla_status bulla_ossl_begin(bulla_call *call);
 
 /* After work that went well: ENOMEM when an allocation failed on the way all the same. OpenSSL 3.0 gives out wrong
  * signatures and keys without a size then. Leaves its error queue empty. */
