@@ -87,7 +87,7 @@ static bulla_status restore_print(struct cli *cli, bulla *house, const bulla_byt
     if (cli->json)
         return cli_json(cli, json_pack("{s:s, s:I, s:I, s:I}", "path", info.path, "keys", (json_int_t)info.num_keys,
                                        "deks", (json_int_t)info.num_deks, "config_bytes", (json_int_t)config->len));
-    (void)printf("%s: %llu keys, %llu kept DEKs\n", info.path, (unsigned long long)info.num_keys,
+    (void)printf("%s: keys %llu, kept DEKs %llu\n", info.path, (unsigned long long)info.num_keys,
                  (unsigned long long)info.num_deks);
     if (path == NULL && config->len != 0)
         cli_note(cli, "The backup holds a configuration too; --config-out FILE would have written it.");

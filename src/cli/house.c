@@ -2,7 +2,9 @@
 /* What verbs open: the configuration, the house, providers, contexts. */
 #include "cli/cli.h"
 
+#include <pwd.h>
 #include <string.h>
+#include <unistd.h>
 
 void cli_context_done(bulla_context **context)
 {
@@ -51,10 +53,19 @@ bulla_status cli_config_open(struct cli *cli, const bulla_settings **out_setting
     return BULLA_OK;
 }
 
+/* Who asks, for the history: "0:root". From the system, since USER is only a claim. */
+static void name_principal(struct cli *cli)
+{
+    const struct passwd *user = getpwuid(getuid());
+    (void)snprintf(cli->call.principal, sizeof cli->call.principal, "%u:%s", (unsigned)getuid(),
+                   user == NULL ? "" : user->pw_name);
+}
+
 bulla_status cli_house_open(struct cli *cli, bulla **out_house)
 {
     const bulla_settings *settings = NULL;
     CLI_TRY(cli_config_open(cli, &settings));
+    if (cli->house == NULL && !cli->verb->leaves_no_history) name_principal(cli);
     if (cli->house == NULL) CLI_TRY(bulla_open(&cli->call, &settings->options, &cli->house));
     *out_house = cli->house;
     return BULLA_OK;

@@ -35,11 +35,10 @@ static bulla_status run(struct cli *cli, int argc, char **argv)
     (void)argv;
     bulla *house = NULL;
     const bulla_settings *settings = NULL;
-    const char *root = NULL;
-    char key_path[4096] = "";
+    char root[CLI_ADDRESS] = "", key_path[PATH_MAX] = "";
     bulla_keystore_info info;
     CLI_TRY(cli_config_open(cli, &settings));
-    CLI_TRY(cli_root_address(cli, &root));
+    CLI_TRY(cli_root_address(cli, root));
     CLI_TRY(cli_house_open(cli, &house));
     CLI_TRY(check_new(cli, house));
     if (settings->options.store != NULL) CLI_TRY(cli_folders_make(cli, settings->options.store, false));

@@ -53,11 +53,13 @@ struct listing {
     const struct cli *cli;
     json_t *object;
     const char *between;
+    const char *key; /* what an alias means; NULL: a tag has a value of its own */
 };
 
 static bulla_status list_label(void *arg, bulla_call *call, const char *name, const char *value)
 {
     struct listing *listing = arg;
+    if (listing->key != NULL) value = listing->key;
     if (!listing->cli->json) {
         (void)printf("%s%s%s\n", name, listing->between, value);
         return BULLA_OK;
@@ -66,13 +68,30 @@ static bulla_status list_label(void *arg, bulla_call *call, const char *name, co
     return bulla_fail(call, BULLA_ENOMEM, "not enough memory for the result");
 }
 
+/* Ids first, aliases after: the walk over the keys holds the store. */
+static bulla_status collect_id(void *arg, bulla_call *call, const bulla_key_info *info)
+{
+    if (json_object_set_new(arg, info->name, json_string(info->id)) == 0) return BULLA_OK;
+    return bulla_fail(call, BULLA_ENOMEM, "not enough memory for the result");
+}
+
 static bulla_status alias_list_run(struct cli *cli, int argc, char **argv)
 {
     bulla *house = NULL;
     CLI_AUTO(cli_json_done) json_t *object = json_object();
-    struct listing listing = {cli, object, " -> "};
+    CLI_AUTO(cli_json_done) json_t *keys = json_object(); /* ids by name */
+    struct listing listing = {cli, object, " -> ", NULL};
     CLI_TRY(cli_house_open(cli, &house));
-    CLI_TRY(bulla_key_aliases(house, &cli->call, argc == 0 ? NULL : argv[0], list_label, &listing));
+    if (argc == 1) {
+        bulla_key_info info;
+        CLI_TRY(bulla_key_info_get(house, &cli->call, argv[0], &info));
+        CLI_TRY(collect_id(keys, &cli->call, &info));
+    } else {
+        CLI_TRY(bulla_key_list(house, &cli->call, false, collect_id, keys));
+    }
+    json_t *id = NULL;
+    json_object_foreach(keys, listing.key, id)
+        CLI_TRY(bulla_key_aliases(house, &cli->call, json_string_value(id), list_label, &listing));
     return cli->json ? cli_json(cli, json_incref(object)) : BULLA_OK;
 }
 
@@ -81,7 +100,7 @@ static bulla_status tag_list_run(struct cli *cli, int argc, char **argv)
     (void)argc;
     bulla *house = NULL;
     CLI_AUTO(cli_json_done) json_t *object = json_object();
-    struct listing listing = {cli, object, "="};
+    struct listing listing = {cli, object, "=", NULL};
     CLI_TRY(cli_house_open(cli, &house));
     CLI_TRY(bulla_key_tags(house, &cli->call, argv[0], list_label, &listing));
     return cli->json ? cli_json(cli, json_incref(object)) : BULLA_OK;

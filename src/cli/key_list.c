@@ -19,11 +19,11 @@ static bulla_status list_key(void *arg, bulla_call *call, const bulla_key_info *
     struct listing *listing = arg;
     if (listing->cli->json) return append(call, listing->list, cli_key_json(info));
     if (listing->num++ == 0)
-        (void)printf("%s%-24s %-16s %7s  %-20s  %-20s%s\n", cli_paint(listing->cli, CLI_BOLD), "NAME", "STATE",
-                     "VERSION", "ROTATED", "NEXT ROTATION", cli_paint(listing->cli, CLI_PLAIN));
+        (void)printf("%s%-24s %-16s %7s  %-20s  %s%s\n", cli_paint(listing->cli, CLI_BOLD), "NAME", "STATE", "VERSION",
+                     "ROTATED", "NEXT ROTATION", cli_paint(listing->cli, CLI_PLAIN));
     (void)printf("%-24s ", info->name);
     cli_key_state_print(listing->cli, info->state, 16);
-    (void)printf(" %7u  %-20s  %-20s\n", info->primary_version, cli_date(info->rotated_s).text,
+    (void)printf(" %7u  %-20s  %s\n", info->primary_version, cli_date(info->rotated_s).text,
                  cli_date(info->next_rotation_s).text);
     return BULLA_OK;
 }
@@ -50,9 +50,10 @@ static bulla_status list_event(void *arg, bulla_call *call, const bulla_event *e
                       json_pack("{s:I, s:o, s:s, s:s, s:s, s:s, s:s}", "number", (json_int_t)event->number, "time",
                                 cli_json_date(event->time_s), "action", event->action, "key_id", event->key_id,
                                 "key_name", event->key_name, "principal", event->principal, "detail", event->detail));
-    (void)printf("%6llu  %s  %-20s %-16s %-16s %s\n", (unsigned long long)event->number, cli_date(event->time_s).text,
+    (void)printf("%6llu  %s  %-20s %-16s %s%s%s\n", (unsigned long long)event->number, cli_date(event->time_s).text,
                  event->action, event->key_name[0] == '\0' ? "-" : event->key_name,
-                 event->principal[0] == '\0' ? "-" : event->principal, event->detail);
+                 event->principal[0] == '\0' ? "-" : event->principal, event->detail[0] == '\0' ? "" : "  ",
+                 event->detail);
     return BULLA_OK;
 }
 

@@ -2,7 +2,6 @@
 /* The command: setting, one verb, exit code by status class. */
 #include "cli/cli.h"
 
-#include <pwd.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,15 +75,6 @@ static void set_up(struct cli *cli)
     cli->color_err = has_color(cli->tty_err);
 }
 
-/* Who asks, for the history: "0:root". Read from the system, since USER is only a claim; the user database may be a
- * network service, so only verbs that write history ask. */
-static void name_principal(struct cli *cli)
-{
-    const struct passwd *user = getpwuid(getuid());
-    (void)snprintf(cli->call.principal, sizeof cli->call.principal, "%u:%s", (unsigned)getuid(),
-                   user == NULL ? "" : user->pw_name);
-}
-
 static bulla_status take_globals(struct cli *cli)
 {
     cli->quiet = cli_flag(cli, "quiet");
@@ -115,7 +105,6 @@ static bulla_status run(struct cli *cli, int argc, char **argv, char **operands)
         return cli_flush(cli);
     }
     CLI_TRY(take_globals(cli));
-    if (!cli->verb->leaves_no_history) name_principal(cli);
     CLI_TRY(cli->verb->run(cli, num_operands, operands));
     return cli_flush(cli);
 }

@@ -18,8 +18,8 @@ static bulla_status print(struct cli *cli, bulla *house)
     (void)printf("root key:      %s\n", info.root_address);
     (void)printf("generation:    %u\n", info.root_generation);
     (void)printf("rotated:       %s\n", cli_when(cli, info.root_rotated_s).text);
-    (void)printf("keys:          %llu with %llu versions\n", (unsigned long long)info.num_keys,
-                 (unsigned long long)info.num_versions);
+    (void)printf("keys:          %llu\n", (unsigned long long)info.num_keys);
+    (void)printf("versions:      %llu\n", (unsigned long long)info.num_versions);
     (void)printf("kept DEKs:     %llu\n", (unsigned long long)info.num_deks);
     return BULLA_OK;
 }
@@ -38,12 +38,12 @@ static bulla_status rotate_run(struct cli *cli, int argc, char **argv)
     (void)argc;
     (void)argv;
     bulla *house = NULL;
-    const char *root = NULL;
-    char key_path[4096] = "";
+    char root[CLI_ADDRESS] = "", key_path[PATH_MAX] = "";
+    bool moves = cli_flag(cli, "root");
     CLI_TRY(cli_house_open(cli, &house));
-    if (cli_flag(cli, "root")) CLI_TRY(cli_root_address(cli, &root));
-    if (root != NULL) CLI_TRY(cli_root_key_make(cli, root, key_path));
-    CLI_TRY(bulla_keystore_root_rotate(house, &cli->call, root));
+    if (moves) CLI_TRY(cli_root_address(cli, root));
+    if (moves) CLI_TRY(cli_root_key_make(cli, root, key_path));
+    CLI_TRY(bulla_keystore_root_rotate(house, &cli->call, moves ? root : NULL));
     CLI_TRY(print(cli, house));
     if (key_path[0] != '\0') cli_note(cli, "\nBack up the new key file, apart from the keystore:\n  %s", key_path);
     return BULLA_OK;

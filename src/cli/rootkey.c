@@ -7,8 +7,24 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
-bulla_status cli_root_address(struct cli *cli, const char **out_address)
+/* file:PATH with the present folder before PATH, which may hold what an address takes for its own syntax. */
+static bulla_status make_absolute(struct cli *cli, const char *path, char out_address[CLI_ADDRESS])
+{
+    char folder[PATH_MAX];
+    if (getcwd(folder, sizeof folder) == NULL) return cli_errno(cli, "the present folder");
+    size_t len = (size_t)snprintf(out_address, CLI_ADDRESS, "file:");
+    for (const char *at = folder; *at != '\0' && len < CLI_ADDRESS; at++) {
+        bool plain = *at != '%' && *at != '?' && (unsigned char)*at >= 0x20 && *at != 0x7F;
+        len += (size_t)snprintf(out_address + len, CLI_ADDRESS - len, plain ? "%c" : "%%%02X", (unsigned char)*at);
+    }
+    if (len < CLI_ADDRESS) len += (size_t)snprintf(out_address + len, CLI_ADDRESS - len, "/%s", path);
+    if (len < CLI_ADDRESS) return BULLA_OK;
+    return bulla_fail(&cli->call, BULLA_ELIMIT, "the address of the root key is over %u bytes", BULLA_MAX_ADDRESS);
+}
+
+bulla_status cli_root_address(struct cli *cli, char out_address[CLI_ADDRESS])
 {
     const bulla_settings *settings = NULL;
     CLI_TRY(cli_config_open(cli, &settings));
@@ -16,7 +32,10 @@ bulla_status cli_root_address(struct cli *cli, const char **out_address)
     if (address == NULL || strcmp(address, "file:") == 0) address = settings->root;
     if (address == NULL)
         return cli_usage(cli, "there is no usual place for the root key without HOME: give --root ADDRESS");
-    *out_address = address;
+    bool relative = strncmp(address, "file:", 5) == 0 && address[5] != '/' && address[5] != '\0';
+    if (relative) return make_absolute(cli, address + 5, out_address);
+    if (strlen(address) >= CLI_ADDRESS) return cli_usage(cli, "--root: over %u bytes", BULLA_MAX_ADDRESS);
+    memcpy(out_address, address, strlen(address) + 1);
     return BULLA_OK;
 }
 

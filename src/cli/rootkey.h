@@ -7,8 +7,11 @@
 
 #include <limits.h>
 
-/* The address of --root, of the configuration, or of the usual place: "file:" alone means the latter two. Borrowed. */
-bulla_status cli_root_address(struct cli *cli, const char **out_address);
+#define CLI_ADDRESS (BULLA_MAX_ADDRESS + 1u) /* places for an address */
+
+/* The address of --root, of the configuration, or of the usual place: "file:" alone means the latter two. A relative
+ * file: path becomes an absolute one, since the keystore keeps it and is used from anywhere. */
+bulla_status cli_root_address(struct cli *cli, char out_address[CLI_ADDRESS]);
 
 /* Makes the key file that a file: address names, with mode 0600, when it is not there. `out_path` is empty when nothing
  * was made. Addresses of other schemes are left alone. */

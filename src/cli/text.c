@@ -30,6 +30,7 @@ struct cli_text cli_age(const struct cli *cli, int64_t seconds)
     int64_t now = cli->env.wall_ns(cli->env.arg) / 1000000000;
     bool ahead = seconds > now;
     int64_t span = ahead ? seconds - now : now - seconds;
+    if (ahead && span > 3600) span += 59; /* what is 7 days ahead stays so for the first minute */
     for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
         if (span < units[i].seconds) continue;
         long long num = (long long)(span / units[i].seconds);
