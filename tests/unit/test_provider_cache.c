@@ -5,6 +5,7 @@
 #include "cmocka_all.h"
 #include "fakes/fake_env.h"
 #include "fakes/memory_provider.h"
+#include "provider/cachetable.h"
 #include "provider/provider.h"
 
 #include <sys/wait.h>
@@ -106,6 +107,17 @@ static void test_an_entry_lives_for_its_time_and_no_longer(void **state)
 static void advance_50ms(void *arg)
 {
     fake_env_advance_ms(arg, 50);
+}
+
+static void test_what_has_expired_is_not_given_before_it_is_swept(void **state)
+{
+    (void)state;
+    cache_open((bulla_cache_options){.ttl_ms = 1000, .max_entries = 100});
+    for (size_t i = 0; i < 90; i++)
+        use(i);
+    fake_env_advance_ms(&fake, 1000); /* more than one sweep takes away */
+    use(89);
+    assert_int_equal(times_asked(), 91);
 }
 
 static void test_the_time_counts_from_when_the_store_was_asked(void **state)
@@ -333,6 +345,46 @@ static void test_the_largest_cache_works(void **state)
     assert_int_equal(times_asked(), NUM_KEYS);
 }
 
+/* Keys of one hash, which nobody can make from outside: the parts are compared in full. */
+static void test_one_hash_is_not_one_key(void **state)
+{
+    (void)state;
+    static const char *const texts[4] = {"provider", "information", "some wrapped blob", "context"};
+    bulla_cachetable table = {.env = &fake.env};
+    bulla_cachekey key = {.hash = 7}, asked;
+    BULLA_AUTO(bulla_secret) *dek = NULL;
+    assert_ok(bulla_secret_random(&call, 32, &dek));
+    assert_ok(bulla_cachetable_init(&table, &call, &fake.env, 64, 0));
+    for (size_t i = 0; i < 4; i++)
+        key.parts[i] = bulla_view_text(texts[i]);
+    bulla_cachetable_put(&table, &key, dek, 0, 1000, bulla_cachetable_generation(&table));
+    for (size_t part = 0; part < 4; part++) {
+        for (size_t at = 0; at < key.parts[part].len; at++) {
+            char changed[32] = {0};
+            memcpy(changed, texts[part], key.parts[part].len);
+            changed[at] ^= 1;
+            asked = key;
+            asked.parts[part] = bulla_view_of(changed, key.parts[part].len);
+            assert_null(bulla_cachetable_find(&table, &asked, 1).dek);
+            asked.parts[part] = bulla_view_of(texts[part], at);
+            assert_null(bulla_cachetable_find(&table, &asked, 1).dek);
+        }
+    }
+    bulla_secret *found = bulla_cachetable_find(&table, &key, 1).dek;
+    assert_ptr_equal(found, dek);
+    bulla_secret_unref(found);
+    bulla_cachetable_done(&table);
+}
+
+static void test_there_is_no_cache_without_randomness(void **state)
+{
+    (void)state;
+    const bulla_cache_options options = {.size = sizeof options, .ttl_ms = 1};
+    fake.random_answer = BULLA_ECRYPTO; /* its hash would have a key that others know */
+    assert_status(bulla_cache_new(&call, memory, &options, &cache), BULLA_ECRYPTO);
+    assert_null(cache);
+}
+
 static void test_only_a_cache_has_stats(void **state)
 {
     (void)state;
@@ -370,6 +422,7 @@ int main(void)
         WITH(test_the_store_is_asked_once),
         WITH(test_a_hit_takes_no_memory),
         WITH(test_an_entry_lives_for_its_time_and_no_longer),
+        WITH(test_what_has_expired_is_not_given_before_it_is_swept),
         WITH(test_the_time_counts_from_when_the_store_was_asked),
         WITH(test_use_limits_hold_exactly),
         WITH(test_expired_keys_go_when_others_come),
@@ -385,6 +438,8 @@ int main(void)
         WITH(test_without_memory_keys_open_and_are_not_kept),
         WITH(test_options_are_checked),
         WITH(test_the_largest_cache_works),
+        WITH(test_one_hash_is_not_one_key),
+        WITH(test_there_is_no_cache_without_randomness),
         WITH(test_only_a_cache_has_stats),
         WITH(test_a_forked_child_starts_with_an_empty_cache),
     };

@@ -175,6 +175,84 @@ static void test_nothing_purged_comes_back(void **state)
     assert_int_equal(closed, 400);
 }
 
+/* One use of key 0 in a thread of its own, and which secret it was given (not to be looked into). */
+typedef struct visitor {
+    pthread_t thread;
+    bulla_status status;
+    const void *dek;
+} visitor;
+
+static void *visit(void *arg)
+{
+    visitor *self = arg;
+    bulla_secret *dek = NULL;
+    bulla_call call;
+    bulla_call_init(&call, &fake.env);
+    self->status = bulla_provider_unwrap(cache, &call, NULL, wrapped[0], &dek);
+    self->dek = dek;
+    bulla_secret_unref(dek);
+    return NULL;
+}
+
+static visitor visit_once(void)
+{
+    visitor made = {.status = BULLA_EINTERNAL};
+    assert_int_equal(pthread_create(&made.thread, NULL, visit, &made), 0);
+    assert_int_equal(pthread_join(made.thread, NULL), 0);
+    return made;
+}
+
+/* Fills the copies of every lane: one thread after another, more often than there are lanes. */
+static void visit_all(void)
+{
+    for (int i = 0; i < 100; i++)
+        assert_ok(visit_once().status);
+}
+
+static void test_a_key_that_threads_share_is_copied_for_them(void **state)
+{
+    (void)state;
+    cache_open((bulla_cache_options){.ttl_ms = 1000});
+    visit_all();
+    visitor one = visit_once(), two = visit_once();
+    assert_ptr_not_equal(one.dek, two.dek);
+    assert_int_equal(memory_provider_counts(memory).unwraps, 1);
+}
+
+static void test_copies_are_purged_too(void **state)
+{
+    (void)state;
+    cache_open((bulla_cache_options){.ttl_ms = 1000});
+    visit_all();
+    memory_provider_down_set(memory, true);
+    visit_all();
+    bulla_provider_purge(cache, bulla_view_text("key"));
+    for (int i = 0; i < 40; i++)
+        assert_status(visit_once().status, BULLA_EUNAVAIL);
+}
+
+static void test_copies_expire_with_what_they_are_copies_of(void **state)
+{
+    (void)state;
+    cache_open((bulla_cache_options){.ttl_ms = 1000});
+    visit_all();
+    fake_env_advance_ms(&fake, 900);
+    visit_all(); /* using a copy does not make it younger, nor does making one */
+    fake_env_advance_ms(&fake, 100);
+    memory_provider_down_set(memory, true);
+    for (int i = 0; i < 40; i++)
+        assert_status(visit_once().status, BULLA_EUNAVAIL);
+}
+
+static void test_with_a_use_limit_there_are_no_copies(void **state)
+{
+    (void)state;
+    cache_open((bulla_cache_options){.ttl_ms = 1000, .max_uses = 10});
+    for (int i = 0; i < 110; i++)
+        assert_ok(visit_once().status);
+    assert_int_equal(memory_provider_counts(memory).unwraps, 10); /* each asks once and serves ten */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -182,6 +260,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_key_that_all_use_is_asked_for_by_few, setup, teardown),
         cmocka_unit_test_setup_teardown(test_use_limits_hold_over_all_threads, setup, teardown),
         cmocka_unit_test_setup_teardown(test_nothing_purged_comes_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_key_that_threads_share_is_copied_for_them, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_copies_are_purged_too, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_copies_expire_with_what_they_are_copies_of, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_with_a_use_limit_there_are_no_copies, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
