@@ -219,7 +219,9 @@ static bulla_status root_check(check *self, int64_t generation)
 {
     BULLA_SESSION(session);
     BULLA_TRY(bulla_session_read(self->store, self->call, &session));
-    BULLA_TRY(bulla_root_need(self->store, self->call));
+    bulla_status status = bulla_root_need(self->store, self->call);
+    if (status == BULLA_EINTEGRITY) return bulla_fail(self->call, BULLA_ECORRUPT, "the root key does not open");
+    BULLA_TRY(status);
     if (generation == (int64_t)self->store->root.generation) return BULLA_OK;
     return bulla_fail(self->call, BULLA_EBUSY, "the root key was rotated meanwhile: check again");
 }

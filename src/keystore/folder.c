@@ -143,8 +143,18 @@ static bulla_status sync_at(bulla_call *call, int fd, const char *name, const ch
     return status;
 }
 
+/* SQLite takes its log into the database when it closes it, and does not tell when it could not: then the log is there,
+ * and without it the database is not whole. */
+static bulla_status staged_check(const bulla_folder *folder, bulla_call *call)
+{
+    struct stat info;
+    if (fstatat(folder->fd, staged_files[1], &info, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT) return BULLA_OK;
+    return bulla_fail(call, BULLA_EIO, "the new keystore in %s could not be written to its end", folder->path);
+}
+
 bulla_status bulla_folder_install(bulla_folder *folder, bulla_call *call)
 {
+    BULLA_TRY(staged_check(folder, call));
     BULLA_TRY(sync_at(call, folder->fd, staged_files[0], folder->path));
     BULLA_TRY(bulla_folder_check(call, folder->path, false)); /* nobody comes between: we hold the lock */
     if (renameat(folder->fd, staged_files[0], folder->fd, BULLA_DB_FILE) != 0)

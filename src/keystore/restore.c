@@ -33,6 +33,7 @@ static void rewound_done(rewound *self)
 static bulla_status remember(rewound *self, bulla_call *call, bulla_view bytes)
 {
     void *memory = NULL;
+    if (bytes.len == 0) return BULLA_OK;
     if (self->cap - self->len < bytes.len) {
         size_t cap = 2 * (self->len + bytes.len);
         BULLA_TRY(bulla_alloc(call, cap, &memory));
@@ -112,6 +113,7 @@ static void restored_done(restored *self)
 static bulla_status piece_add(restored *self, bulla_call *call, struct piece *to, bulla_view bytes)
 {
     void *memory = NULL;
+    if (bytes.len == 0) return BULLA_OK;
     if (to->cap - to->len < bytes.len) { /* the container has bounded the whole */
         size_t cap = 2 * (to->len + bytes.len);
         BULLA_TRY(bulla_alloc(call, cap, &memory));
