@@ -20,7 +20,7 @@ typedef enum bulla_log_level {
 } bulla_log_level;
 
 struct bulla_env {
-    size_t size; /* sizeof(bulla_env) the caller was built with; missing members take the default's */
+    size_t size; /* sizeof(bulla_env); members that later versions add are read only when it reaches them */
     void *arg;   /* handed to every function below */
 
     /* Memory that holds no key bytes. alloc returns NULL when there is none; free accepts NULL. */
