@@ -106,11 +106,14 @@ def check_outputs(world, keys):
                 report(f"bulla {title}: the {name} key is in the output")
 
 
-def check_running(world, key, address):
+def check_running(world, engine, key, address):
     """A decryption that waits for its reader: memory, arguments, environment, limits."""
+    config = world.folder / "bulla.yaml"
+    config.write_text(f"crypto:\n  engine: {engine}\n")
+    world.environment["BULLA_CONFIG"] = str(config)
     large = world.folder / "large"
     large.write_bytes(os.urandom(1 << 20) * 8)
-    world.run("encrypt", "-r", address, large, "-o", world.folder / "large.bulla")
+    world.run("encrypt", "--force", "-r", address, large, "-o", world.folder / "large.bulla")
     reader, writer = os.pipe()
     with subprocess.Popen([world.bulla, "decrypt", "-r", address, "-o", "-", str(world.folder / "large.bulla")],
                           stdout=writer, env=world.environment) as process:
@@ -118,13 +121,14 @@ def check_running(world, key, address):
         os.read(reader, 1)  # it has the key now, and waits for the pipe
         time.sleep(0.2)
         process.send_signal(signal.SIGSTOP)
-        engine = world.run("version").decode()
         proc = pathlib.Path(f"/proc/{process.pid}")
         locked, elsewhere = search(process.pid, key)
-        print(f"decrypting: {locked} in locked pages, elsewhere: {', '.join(elsewhere) or 'nowhere'}")
+        print(f"decrypting with {engine}: {locked} in locked pages, elsewhere: {', '.join(elsewhere) or 'nowhere'}")
         # OpenSSL keeps the expanded keys of its contexts on its heap.
-        if elsewhere and ("openssl" not in engine.lower() or any("[heap]" not in place for place in elsewhere)):
-            report(f"while it decrypts the key is in {', '.join(elsewhere)}")
+        if elsewhere and (engine != "openssl" or any("[heap]" not in place for place in elsewhere)):
+            report(f"while it decrypts with {engine} the key is in {', '.join(elsewhere)}")
+        if locked == 0:
+            report("the key is not found where it should be: is the search right?")
         for name in ("cmdline", "environ"):
             if any(form in (proc / name).read_bytes() for form in forms(key)):
                 report(f"the key is in /proc/PID/{name}")
@@ -163,7 +167,9 @@ def main():
         keys = {"raw": world.key_file("raw"), "text": world.key_file("text", text=True)}
         with_root = {**keys, "root": (base64.b64decode(root) if len(root) != 32 else root, None)}
         check_outputs(world, with_root)
-        check_running(world, *keys["raw"])
+        engines = ["openssl", "ipsec-mb"] if "ipsec-mb" in world.run("version", "--json").decode() else ["openssl"]
+        for engine in engines:
+            check_running(world, engine, *keys["raw"])
         check_core(world, keys["raw"][1])
     print(*findings, sep="\n", end="\n" if findings else "")
     return 1 if findings else 0
