@@ -2,7 +2,6 @@
 #include "provider/registry.h"
 
 #include "base/nearest.h"
-#include "provider/address.h"
 #include "provider/backends.h"
 #include "provider/provider.h"
 
@@ -15,17 +14,23 @@ static const bulla_scheme backends[] = {
 };
 _Static_assert(BULLA_LEN(backends) <= BULLA_MAX_SCHEMES, "there is room for every back end");
 
+static void add(bulla_registry *registry, const bulla_scheme *scheme)
+{
+    memcpy(registry->names[registry->num_schemes], scheme->name, strlen(scheme->name) + 1);
+    registry->schemes[registry->num_schemes++] = *scheme;
+}
+
 void bulla_registry_init(bulla_registry *registry)
 {
     memset(registry, 0, sizeof *registry);
-    memcpy(registry->schemes, backends, sizeof backends);
-    registry->num_schemes = BULLA_LEN(backends);
+    for (size_t i = 0; i < BULLA_LEN(backends); i++)
+        add(registry, &backends[i]);
 }
 
 static const bulla_scheme *find(const bulla_registry *registry, const char *name)
 {
     for (size_t i = 0; i < registry->num_schemes; i++)
-        if (strcmp(registry->schemes[i].name, name) == 0) return &registry->schemes[i];
+        if (strcmp(registry->names[i], name) == 0) return &registry->schemes[i];
     return NULL;
 }
 
@@ -40,7 +45,7 @@ bulla_status bulla_registry_add(bulla_registry *registry, bulla_call *call, cons
         return bulla_fail(call, BULLA_EEXISTS, "scheme \"%s\" is taken", scheme->name);
     if (registry->num_schemes == BULLA_MAX_SCHEMES)
         return bulla_fail(call, BULLA_ELIMIT, "there is room for %u schemes", BULLA_MAX_SCHEMES);
-    registry->schemes[registry->num_schemes++] = *scheme;
+    add(registry, scheme);
     return BULLA_OK;
 }
 
@@ -48,7 +53,7 @@ static bulla_status unknown_scheme(const bulla_registry *registry, bulla_call *c
 {
     const char *known[BULLA_MAX_SCHEMES];
     for (size_t i = 0; i < registry->num_schemes; i++)
-        known[i] = registry->schemes[i].name;
+        known[i] = registry->names[i];
     const char *near = bulla_word_nearest(scheme, known, registry->num_schemes);
     if (near == NULL) return bulla_fail(call, BULLA_EINVAL, "no provider is known for \"%s:\" addresses", scheme);
     return bulla_fail(call, BULLA_EINVAL, "no provider is known for \"%s:\" addresses; did you mean \"%s:\"?", scheme,

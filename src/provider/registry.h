@@ -5,10 +5,12 @@
 
 #include "base/macros.h"
 #include "bulla/provider_impl.h"
+#include "provider/address.h"
 
 #define BULLA_MAX_SCHEMES 32u
 
 typedef struct bulla_registry {
+    char names[BULLA_MAX_SCHEMES][BULLA_SCHEME_MAX + 1]; /* copies: a scheme's own name may be short-lived */
     bulla_scheme schemes[BULLA_MAX_SCHEMES];
     size_t num_schemes;
 } bulla_registry;

@@ -54,6 +54,18 @@ static void test_an_added_scheme_gets_its_whole_address(void **state)
     assert_string_equal(bulla_provider_name(provider), "memory");
 }
 
+static void test_a_schemes_name_need_not_outlive_its_adding(void **state)
+{
+    (void)state;
+    const char *seen = NULL;
+    char name[] = "passing";
+    const bulla_scheme scheme = {name, open_memory, &seen};
+    BULLA_AUTO(bulla_provider) *provider = NULL;
+    assert_ok(bulla_registry_add(&registry, &call, &scheme));
+    memset(name, 'x', sizeof name - 1);
+    assert_ok(bulla_registry_open(&registry, &call, "passing:", &provider));
+}
+
 static void test_a_scheme_is_added_once(void **state)
 {
     (void)state;
@@ -117,6 +129,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_the_back_ends_of_this_room_are_known, setup),
         cmocka_unit_test_setup(test_an_added_scheme_gets_its_whole_address, setup),
+        cmocka_unit_test_setup(test_a_schemes_name_need_not_outlive_its_adding, setup),
         cmocka_unit_test_setup(test_a_scheme_is_added_once, setup),
         cmocka_unit_test_setup(test_a_scheme_needs_a_proper_name_and_a_function, setup),
         cmocka_unit_test_setup(test_a_full_registry_says_so, setup),
