@@ -32,12 +32,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     size_t out_len = record.len < BULLA_RECORD_OVERHEAD ? 0 : record.len - BULLA_RECORD_OVERHEAD;
     uint8_t *out = malloc(out_len + 1), *again = malloc(record.len + 1);
     must(out != NULL && again != NULL);
-    if (bulla_record_open(&key, NULL, bound, record, out) == BULLA_OK) {
+    bool opens = bulla_record_open(&key, NULL, bound, record, out) == BULLA_OK;
+    if (opens) {
         must(is_shaped && header.version == key.version);
         must(bulla_record_seal(&key, NULL, bound, bulla_view_of(out, out_len), again) == BULLA_OK);
         must(bulla_record_open(&key, NULL, bound, bulla_view_of(again, record.len), out) == BULLA_OK);
     }
-    (void)bulla_record_rewrap(&key, &key, NULL, bound, record, again);
+    bool rewraps = bulla_record_rewrap(&key, &key, NULL, bound, record, again) == BULLA_OK;
+    must(rewraps == (opens && out_len <= 64));
     free(out);
     free(again);
     return 0;

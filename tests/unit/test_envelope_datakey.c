@@ -332,6 +332,21 @@ static void test_options_without_their_size_are_refused(void **state)
     assert_null(none);
 }
 
+static void test_missing_arguments_are_refused(void **state)
+{
+    (void)state;
+    uint8_t out[RECORD_LEN];
+    size_t len = 99;
+    bulla_view nobody = {NULL, 3};
+    assert_status(bulla_record_encrypt(NULL, &call, NULL, text(), out, sizeof out, &len), BULLA_EINVAL);
+    assert_status(bulla_record_encrypt(datakey, &call, NULL, text(), NULL, sizeof out, &len), BULLA_EINVAL);
+    assert_status(bulla_record_encrypt(datakey, &call, NULL, text(), out, sizeof out, NULL), BULLA_EINVAL);
+    assert_status(bulla_record_encrypt(datakey, &call, NULL, nobody, out, sizeof out, &len), BULLA_EINVAL);
+    assert_status(bulla_record_decrypt(NULL, &call, NULL, text(), out, sizeof out, &len), BULLA_EINVAL);
+    assert_status(bulla_datakey_open(&call, &plain.base, NULL, NULL, NULL, &datakey), BULLA_EINVAL);
+    assert_int_equal(len, 99);
+}
+
 #define WITH_KEY(test) cmocka_unit_test_setup_teardown(test, start, stop)
 
 int main(void)
@@ -353,6 +368,7 @@ int main(void)
         WITH_KEY(test_what_the_store_answers_is_passed_on),
         WITH_KEY(test_a_data_key_of_another_length_is_refused),
         WITH_KEY(test_options_without_their_size_are_refused),
+        WITH_KEY(test_missing_arguments_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
