@@ -39,7 +39,10 @@ static bulla_status round_trip(bulla_call *call, bulla_provider *key, bulla_cont
 
 int main(int argc, char **argv)
 {
-    if (argc != 3) return fprintf(stderr, "usage: one_shot FOLDER ROOT\n"), BULLA_CLASS_CALLER;
+    if (argc != 3) {
+        fprintf(stderr, "usage: one_shot FOLDER ROOT\n");
+        return BULLA_CLASS_CALLER;
+    }
     static const bulla_pair pair = {{(const uint8_t *)"purpose", 7}, {(const uint8_t *)"example", 7}};
     bulla *house = NULL;
     bulla_context *context = NULL;

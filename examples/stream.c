@@ -56,7 +56,10 @@ static bulla_status run(bulla_call *call, bulla_provider *key, bool encrypt, FIL
 
 int main(int argc, char **argv)
 {
-    if (argc != 5) return fprintf(stderr, "usage: stream encrypt|decrypt ADDRESS IN OUT\n"), BULLA_CLASS_CALLER;
+    if (argc != 5) {
+        fprintf(stderr, "usage: stream encrypt|decrypt ADDRESS IN OUT\n");
+        return BULLA_CLASS_CALLER;
+    }
     bulla_call call;
     bulla_call_init(&call, NULL);
     bulla *house = NULL;

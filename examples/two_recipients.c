@@ -36,7 +36,10 @@ static bulla_status share(bulla_call *call, bulla_provider *const keys[2])
 
 int main(int argc, char **argv)
 {
-    if (argc != 3) return fprintf(stderr, "usage: two_recipients ADDRESS ADDRESS\n"), BULLA_CLASS_CALLER;
+    if (argc != 3) {
+        fprintf(stderr, "usage: two_recipients ADDRESS ADDRESS\n");
+        return BULLA_CLASS_CALLER;
+    }
     bulla_call call;
     bulla_call_init(&call, NULL);
     bulla *house = NULL;
