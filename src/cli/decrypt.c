@@ -58,7 +58,7 @@ static bulla_status explain(bulla_call *call, bulla_status status, const struct 
         return bulla_fail(call, status,
                           "a signed message cannot be checked before it is written when it comes from a pipe: "
                           "say -o FILE");
-    return cli_not_message(call, status, input);
+    return status;
 }
 
 static bulla_status copy(struct cli_transfer *transfer, struct cli_input *input, const bulla_sink *sink, bool kept)

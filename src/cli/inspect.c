@@ -4,7 +4,6 @@
 #include "cli/fdio.h"
 #include "cli/measure.h"
 #include "cli/shown.h"
-#include "cli/transfer.h"
 #include "cli/verbs.h"
 
 #include <fcntl.h>
@@ -176,8 +175,7 @@ static bulla_status inspect(struct cli *cli, const char *path)
     if (cli_input_is_regular(&input)) CLI_TRY(cli_input_lock(&cli->call, &input, false));
     bulla_source source = cli_input_source(&input);
     CLI_AUTO(message_done) bulla_message *message = NULL;
-    bulla_status status = bulla_message_open(&cli->call, &source, &message);
-    if (status != BULLA_OK) return cli_not_message(&cli->call, status, &input);
+    CLI_TRY(bulla_message_open(&cli->call, &source, &message));
 
     struct findings findings = {.info = bulla_message_info_get(message)};
     uint64_t len = (uint64_t)input.st.st_size;

@@ -5,7 +5,6 @@
 #include "cli/header_swap.h"
 #include "cli/opening.h"
 #include "cli/shown.h"
-#include "cli/transfer.h"
 #include "cli/verbs.h"
 
 #include <string.h>
@@ -246,8 +245,7 @@ static bulla_status job(void *arg, struct cli *cli, const struct cli_task *task)
     CLI_TRY(cli_message_file_open(&cli->call, task->in_dir, task->in_name, &file));
     bulla_source source = cli_input_source(&file.input);
     CLI_AUTO(message_done) bulla_message *message = NULL;
-    bulla_status status = bulla_message_open(&cli->call, &source, &message);
-    if (status != BULLA_OK) return cli_not_message(&cli->call, status, &file.input);
+    CLI_TRY(bulla_message_open(&cli->call, &source, &message));
 
     enum outcome outcome = UNCHANGED;
     CLI_AUTO(plan_done) struct plan plan = {.info = bulla_message_info_get(message)};

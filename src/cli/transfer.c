@@ -92,14 +92,3 @@ unsigned cli_transfer_threads(const struct cli_transfer *transfer, const struct 
     bool large = cli_input_is_regular(input) && input->st.st_size >= LARGE_FILE;
     return large && sysconf(_SC_NPROCESSORS_ONLN) > 1 ? 2 : 1;
 }
-
-bulla_status cli_not_message(bulla_call *call, bulla_status status, const struct cli_input *input)
-{
-    /* How the versions and suites that there are begin in base64: 01 80, 02 04 78, 02 05 78. */
-    bool base64 =
-        input->num_first == 4 && (memcmp(input->first, "AYA", 3) == 0 || memcmp(input->first, "AgR4", 4) == 0 ||
-                                  memcmp(input->first, "AgV4", 4) == 0);
-    bool other = status != BULLA_EFORMAT && status != BULLA_EUNSUPPORTED;
-    if (!base64 || other) return status;
-    return bulla_fail(call, BULLA_EFORMAT, "is a message in base64: decode it first (base64 -d)");
-}

@@ -32,7 +32,4 @@ bulla_status cli_transfer_init(struct cli_transfer *transfer, struct cli *cli);
 /* The value of --threads; without it, by what the input is: one for streams and for all but large files. */
 unsigned cli_transfer_threads(const struct cli_transfer *transfer, const struct cli_input *input);
 
-/* EINVAL instead of what `call` says when the input is text that decodes to a message. */
-bulla_status cli_not_message(bulla_call *call, bulla_status status, const struct cli_input *input);
-
 #endif
