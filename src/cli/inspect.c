@@ -2,6 +2,7 @@
 /* bulla inspect */
 #include "cli/entry.h"
 #include "cli/fdio.h"
+#include "cli/files.h"
 #include "cli/measure.h"
 #include "cli/shown.h"
 #include "cli/verbs.h"
