@@ -4,8 +4,7 @@
  * only when the whole of it is genuine: what a stream releases may be the beginning of something longer until
  * bulla_stream_finish has said BULLA_OK.
  *
- *   stream encrypt ADDRESS IN OUT
- *   stream decrypt ADDRESS IN OUT
+ *   stream encrypt|decrypt ADDRESS IN OUT
  */
 #include <bulla/bulla.h>
 
