@@ -9,8 +9,11 @@
 
 #include "bulla/envelope.h"
 #include "envelope/buffer.h"
+#include "envelope/frame.h"
 
-#define BULLA_CHUNK (256u << 10) /* bytes of a chunk, or one frame when that is longer */
+/* Bytes of a chunk: four frames of the default length, or one frame when that is longer. Input and output of one fit in
+ * a core's second-level cache; twice as much gains nothing (docs/guide/interop.md, Speed). */
+#define BULLA_CHUNK (4u * (BULLA_FRAME_DEFAULT + BULLA_FRAME_OVERHEAD))
 #define BULLA_MAX_THREADS 64u
 
 typedef struct bulla_chunk {

@@ -30,7 +30,8 @@ static bulla_status memory_write(void *arg, bulla_call *call, uint64_t offset, b
     assert_true(offset + bytes.len <= OUT_MAX);
     memcpy(memory->bytes + offset, bytes.data, bytes.len);
     size_t end = (size_t)offset + bytes.len;
-    if (__atomic_exchange_n(&memory->in_order, end, __ATOMIC_RELAXED) != offset) memory->out_of_order = true;
+    if (__atomic_exchange_n(&memory->in_order, end, __ATOMIC_RELAXED) != offset)
+        __atomic_store_n(&memory->out_of_order, true, __ATOMIC_RELAXED);
     size_t len = __atomic_load_n(&memory->len, __ATOMIC_RELAXED);
     while (len < end &&
            !__atomic_compare_exchange_n(&memory->len, &len, end, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
