@@ -6,7 +6,7 @@
 
 #define SECOND 1000000000ll
 #define BAR_NS (SECOND / 10) /* between two drawings of the bar */
-#define LINE_NS (5 * SECOND) /* between two lines where there is no terminal */
+#define LINE_NS (3 * SECOND) /* between two lines where there is no terminal */
 #define BAR_CELLS 24
 
 static int64_t now_ns(const struct cli *cli)
