@@ -56,7 +56,7 @@ static void reap(bulla_store *store, bulla_call *call)
     bulla_db_serve(&store->db, call);
 }
 
-bulla_status bulla_session_read(bulla_store *store, bulla_call *call, bulla_session *out_session)
+static bulla_status enter(bulla_store *store, bulla_call *call, bulla_session *out_session)
 {
     BULLA_TRY(bulla_call_check(call));
     if (store->pid != getpid())
@@ -64,6 +64,12 @@ bulla_status bulla_session_read(bulla_store *store, bulla_call *call, bulla_sess
     (void)pthread_mutex_lock(&store->lock);
     out_session->store = store;
     bulla_db_serve(&store->db, call);
+    return BULLA_OK;
+}
+
+bulla_status bulla_session_read(bulla_store *store, bulla_call *call, bulla_session *out_session)
+{
+    BULLA_TRY(enter(store, call, out_session));
     BULLA_TRY(refresh(store, call));
     reap(store, call);
     return BULLA_OK;
@@ -71,10 +77,11 @@ bulla_status bulla_session_read(bulla_store *store, bulla_call *call, bulla_sess
 
 bulla_status bulla_session_write(bulla_store *store, bulla_call *call, bulla_session *out_session)
 {
-    BULLA_TRY(bulla_session_read(store, call, out_session));
+    BULLA_TRY(enter(store, call, out_session));
+    reap(store, call); /* by what is known: what another process has scheduled is done by the next call */
     BULLA_TRY(bulla_db_run(&store->db, call, BULLA_SQL_BEGIN_WRITE, NULL, 0));
     out_session->writing = true;
-    return refresh(store, call); /* again: another writer may have come between */
+    return refresh(store, call);
 }
 
 bulla_status bulla_session_commit(bulla_session *session, bulla_call *call)

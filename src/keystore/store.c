@@ -63,7 +63,7 @@ bulla_status bulla_store_open(bulla_call *call, const char *path, const bulla_op
     store->env = bulla_env_of(call);
     store->opener = *opener;
     store->pid = getpid();
-    store->next_due_s = INT64_MAX;
+    store->next_due_s = INT64_MIN; /* not known yet: the first call asks */
     memcpy(store->path, path, strlen(path) + 1);
     (void)pthread_mutex_init(&store->lock, NULL);
     BULLA_TRY(bulla_db_open(call, file, false, &store->db));
