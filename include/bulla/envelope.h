@@ -38,7 +38,8 @@ typedef struct bulla_decrypt_options {
     size_t size;                       /* sizeof(bulla_decrypt_options) */
     bulla_provider *const *recipients; /* tried in the order of the message's wrapped keys, each on what it matches */
     size_t num_recipients;
-    const bulla_pair *require; /* pairs the message's context must contain, else EINTEGRITY */
+    const bulla_pair
+        *require; /* pairs that must be in the message's context or, unwritten, be bound to it; EINTEGRITY */
     size_t num_require;
     bool legacy;         /* open messages of version 1 (suites without key commitment) too */
     bool release_signed; /* let bulla_stream_* release frames of a signed message before its signature is checked */
@@ -85,7 +86,8 @@ BULLA_API BULLA_MUST_USE bulla_status bulla_stream_write(bulla_stream *stream, b
 BULLA_API BULLA_MUST_USE bulla_status bulla_stream_finish(bulla_stream *stream, bulla_call *call, uint8_t *out,
                                                           size_t cap, size_t *out_len, bool *out_done);
 
-/* Where bytes come from: fills `buf` with 1 to `len` bytes and sets *out_len; 0 means the end. */
+/* Where bytes come from: fills `buf` with 1 to `len` bytes and sets *out_len; 0 means the end. Copies by several
+ * threads call it from each of them, but never twice at once. */
 typedef struct bulla_source {
     bulla_status (*read)(void *arg, bulla_call *call, uint8_t *buf, size_t len, size_t *out_len);
     void *arg;

@@ -278,6 +278,49 @@ static void test_more_recipients_than_the_limit_are_refused(void **state)
     bulla_bytes_done(&message);
 }
 
+/* --- no memory --- */
+
+static size_t allocs_left;
+
+static void *scarce_alloc(void *arg, size_t len)
+{
+    (void)arg;
+    if (allocs_left == 0) return NULL;
+    allocs_left--;
+    return malloc(len);
+}
+
+static bulla_status there_and_back(bulla_call *call, const bulla_encrypt_options *encrypt, size_t len)
+{
+    const bulla_decrypt_options decrypt = kit_decrypt_options();
+    bulla_bytes message = {0}, plaintext = {0};
+    bulla_status status = bulla_encrypt(call, encrypt, kit_text(len), &message);
+    if (status == BULLA_OK) status = bulla_decrypt(call, &decrypt, kit_view(message), &plaintext);
+    assert_true((status == BULLA_OK) == (plaintext.data != NULL));
+    bulla_bytes_done(&message);
+    bulla_bytes_done(&plaintext);
+    return status;
+}
+
+static void test_wherever_memory_ends_it_is_told_and_nothing_leaks(void **state)
+{
+    (void)state;
+    bulla_call call;
+    bulla_env env = kit.env;
+    bulla_encrypt_options options = kit_encrypt_options(FRAME);
+    size_t num_failures = 0;
+    env.alloc = scarce_alloc;
+    options.suite = BULLA_SUITE_COMMIT_SIGNED;
+    for (bulla_status status = BULLA_ENOMEM; status != BULLA_OK; num_failures++) {
+        bulla_call_init(&call, &env);
+        allocs_left = num_failures;
+        status = there_and_back(&call, &options, 100);
+        if (status != BULLA_OK) assert_status(status, BULLA_ENOMEM);
+        assert_true(num_failures < 1000);
+    }
+    assert_true(num_failures > 10);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -299,6 +342,7 @@ int main(void)
         cmocka_unit_test(test_base64_gets_a_hint),
         cmocka_unit_test(test_options_out_of_range_are_refused),
         cmocka_unit_test(test_more_recipients_than_the_limit_are_refused),
+        cmocka_unit_test(test_wherever_memory_ends_it_is_told_and_nothing_leaks),
     };
     return cmocka_run_group_tests(tests, kit_start, kit_stop);
 }

@@ -15,7 +15,8 @@ typedef struct step_sizes {
     size_t in, out;
 } step_sizes;
 
-static const step_sizes all_steps[] = {{1, 1}, {1, 1000}, {1000, 1}, {7, 5}, {FRAME, FRAME}, {95, 97}, {OUT_MAX, OUT_MAX}};
+static const step_sizes all_steps[] = {{1, 1},         {1, 1000}, {1000, 1},         {7, 5},
+                                       {FRAME, FRAME}, {95, 97},  {OUT_MAX, OUT_MAX}};
 #define NUM_STEPS (sizeof all_steps / sizeof all_steps[0])
 
 static size_t min(size_t a, size_t b)
