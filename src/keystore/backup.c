@@ -61,7 +61,7 @@ static bulla_status describe_copy(bulla_call *call, const char *copy, bulla_mani
 {
     BULLA_DB(db);
     BULLA_TRY(bulla_db_open(call, copy, false, &db));
-    BULLA_TRY(bulla_manifest_make(&db, call, manifest));
+    BULLA_TRY(bulla_manifest_read(&db, call, manifest));
     return bulla_rotation_text(&db, call, text_append, &rotation_fd);
 }
 

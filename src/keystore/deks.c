@@ -28,50 +28,45 @@ static bulla_status count(bulla_store *store, bulla_call *call, int64_t key, uin
                         BULLA_ARGS(BULLA_INT(key), BULLA_INT(version), BULLA_INT(change)));
 }
 
-static bulla_status row_insert(bulla_store *store, bulla_call *call, const uint8_t key_id[BULLA_ID_LEN],
-                               const bulla_sql_arg *id_blob_context, uint32_t version, bool *out_stale)
+typedef struct kept_ids {
+    uint8_t key[BULLA_ID_LEN], dek[BULLA_ID_LEN];
+} kept_ids;
+
+static bulla_status row_insert(bulla_store *store, bulla_call *call, const kept_ids *ids, const bulla_context *context,
+                               bulla_view blob, bool *out_stale)
 {
     BULLA_SESSION(session);
     bulla_key_row row;
+    bulla_record_header header;
+    BULLA_TRY(bulla_record_header_decode(call, blob, &header));
     BULLA_TRY(bulla_session_write(store, call, &session));
-    BULLA_TRY(bulla_key_find_id(store, call, key_id, &row));
+    BULLA_TRY(bulla_key_find_id(store, call, ids->key, &row));
     BULLA_TRY(bulla_key_usable_check(call, &row));
-    *out_stale = row.primary != version; /* rotated meanwhile: a rewrap may have passed already */
+    *out_stale = row.primary != header.version; /* rotated meanwhile: a rewrap may have passed already */
     if (*out_stale) return BULLA_OK;
     BULLA_TRY(bulla_db_run(&store->db, call, BULLA_SQL_DEK_INSERT,
-                           BULLA_ARGS(id_blob_context[0], BULLA_INT(row.seq), BULLA_INT(version), id_blob_context[1],
-                                      id_blob_context[2])));
-    BULLA_TRY(count(store, call, row.seq, version, 1));
+                           BULLA_ARGS(BULLA_BLOB(bulla_view_of(ids->dek, BULLA_ID_LEN)), BULLA_INT(row.seq),
+                                      BULLA_INT(header.version), BULLA_BLOB(blob),
+                                      BULLA_BLOB(bulla_context_bytes(context)))));
+    BULLA_TRY(count(store, call, row.seq, header.version, 1));
     return bulla_session_commit(&session, call);
-}
-
-static bulla_status keep(bulla_store *store, bulla_call *call, const uint8_t key_id[BULLA_ID_LEN],
-                         const uint8_t id[BULLA_ID_LEN], const bulla_context *context, const bulla_datakey *datakey,
-                         bool *out_stale)
-{
-    const bulla_wrapped *wrapped = bulla_datakey_wrapped(datakey);
-    const bulla_sql_arg parts[] = {BULLA_BLOB(bulla_view_of(id, BULLA_ID_LEN)), BULLA_BLOB(wrapped->blob),
-                                   BULLA_BLOB(bulla_context_bytes(context))};
-    bulla_record_header header;
-    BULLA_TRY(bulla_record_header_decode(call, wrapped->blob, &header));
-    return row_insert(store, call, key_id, parts, header.version, out_stale);
 }
 
 bulla_status bulla_store_dek_keep(bulla_store *store, bulla_call *call, const char *key, bulla_context *context,
                                   const bulla_datakey_options *options, char out_id[33], bulla_datakey **out_datakey)
 {
     BULLA_AUTO(bulla_provider) *provider = NULL;
-    uint8_t key_id[BULLA_ID_LEN], id[BULLA_ID_LEN];
-    BULLA_TRY(key_id_for(store, call, key, key_id));
-    BULLA_TRY(bulla_rand(call, id, sizeof id));
-    BULLA_TRY(bulla_local_new_dek(store, call, key_id, id, &provider));
+    kept_ids ids;
+    BULLA_TRY(key_id_for(store, call, key, ids.key));
+    BULLA_TRY(bulla_rand(call, ids.dek, sizeof ids.dek));
+    BULLA_TRY(bulla_local_new_dek(store, call, ids.key, ids.dek, &provider));
     for (int tries = 0; tries < MAX_TRIES; tries++) {
         BULLA_AUTO(bulla_datakey) *datakey = NULL;
         bool stale = false;
         BULLA_TRY(bulla_datakey_create(call, provider, context, options, &datakey));
-        BULLA_TRY(keep(store, call, key_id, id, context, datakey, &stale));
+        BULLA_TRY(row_insert(store, call, &ids, context, bulla_datakey_wrapped(datakey)->blob, &stale));
         if (stale) continue;
-        bulla_id_text(id, out_id);
+        bulla_id_text(ids.dek, out_id);
         *out_datakey = BULLA_TAKE(datakey);
         return BULLA_OK;
     }

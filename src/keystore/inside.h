@@ -132,9 +132,9 @@ BULLA_MUST_USE bulla_status bulla_root_need(bulla_store *store, bulla_call *call
 void bulla_root_drop(bulla_root *root);
 #define BULLA_ROOT(name) __attribute__((cleanup(bulla_root_drop))) bulla_root name = {.generation = 0}
 /* Draws a root key for `generation` and writes its row, wrapped by `provider`. */
-BULLA_MUST_USE bulla_status bulla_root_make(bulla_db *db, bulla_call *call, const uint8_t store_id[BULLA_ID_LEN],
-                                            bulla_provider *provider, const char *address, uint32_t generation,
-                                            bulla_root *out_root);
+BULLA_MUST_USE bulla_status bulla_root_create(bulla_db *db, bulla_call *call, const uint8_t store_id[BULLA_ID_LEN],
+                                              bulla_provider *provider, const char *address, uint32_t generation,
+                                              bulla_root *out_root);
 static inline bulla_record_key bulla_root_key(const bulla_root *root)
 {
     bulla_record_key key = {.version = root->generation, .aead = root->aead};

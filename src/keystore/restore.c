@@ -203,7 +203,7 @@ static bulla_status rotation_compare(bulla_db *db, bulla_call *call, bulla_hashe
 static bulla_status manifest_compare(bulla_db *db, bulla_call *call, const struct piece *said)
 {
     bulla_manifest found;
-    BULLA_TRY(bulla_manifest_make(db, call, &found));
+    BULLA_TRY(bulla_manifest_read(db, call, &found));
     if (said->len <= found.created_at || memcmp(said->bytes, found.text, found.created_at) != 0)
         return bulla_fail(call, BULLA_ECORRUPT, "the backup's manifest does not describe its keystore");
     return BULLA_OK;

@@ -72,8 +72,8 @@ static bulla_status root_prove(bulla_call *call, bulla_provider *provider, bulla
     return BULLA_OK;
 }
 
-bulla_status bulla_root_make(bulla_db *db, bulla_call *call, const uint8_t store_id[BULLA_ID_LEN],
-                             bulla_provider *provider, const char *address, uint32_t generation, bulla_root *out_root)
+bulla_status bulla_root_create(bulla_db *db, bulla_call *call, const uint8_t store_id[BULLA_ID_LEN],
+                               bulla_provider *provider, const char *address, uint32_t generation, bulla_root *out_root)
 {
     BULLA_AUTO(bulla_secret) *secret = NULL;
     BULLA_AUTO(bulla_context) *context = NULL;
@@ -160,7 +160,7 @@ bulla_status bulla_store_root_rotate(bulla_store *store, bulla_call *call, bulla
     BULLA_TRY(bulla_session_write(store, call, &session));
     BULLA_TRY(bulla_root_need(store, call));
     uint32_t generation = store->root.generation + 1;
-    BULLA_TRY(bulla_root_make(&store->db, call, store->id, provider, address, generation, &other));
+    BULLA_TRY(bulla_root_create(&store->db, call, store->id, provider, address, generation, &other));
     BULLA_TRY(versions_reseal(store, call, &other, &num));
     BULLA_TRY(bulla_imports_reseal(store, call, &other));
     BULLA_TRY(bulla_db_run(&store->db, call, BULLA_SQL_ROOT_DELETE_OLD, BULLA_ARGS(BULLA_INT(generation))));

@@ -24,7 +24,7 @@ static bulla_status identity_read(bulla_db *db, bulla_call *call, bulla_manifest
     return BULLA_OK;
 }
 
-bulla_status bulla_manifest_make(bulla_db *db, bulla_call *call, bulla_manifest *out_manifest)
+bulla_status bulla_manifest_read(bulla_db *db, bulla_call *call, bulla_manifest *out_manifest)
 {
     BULLA_ROWS(counts);
     uint32_t generation = 0;

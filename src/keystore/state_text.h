@@ -14,7 +14,7 @@ typedef struct bulla_manifest {
     char store[BULLA_KEY_ID_TEXT + 1];
 } bulla_manifest;
 
-BULLA_MUST_USE bulla_status bulla_manifest_make(bulla_db *db, bulla_call *call, bulla_manifest *out_manifest);
+BULLA_MUST_USE bulla_status bulla_manifest_read(bulla_db *db, bulla_call *call, bulla_manifest *out_manifest);
 
 /* Gives `write` the rotation state line by line. */
 typedef bulla_status (*bulla_text_write)(void *arg, bulla_call *call, bulla_view text);

@@ -15,7 +15,7 @@ static bulla_status fill(bulla_db *db, bulla_call *call, bulla_provider *provide
     BULLA_TRY(bulla_db_run(db, call, BULLA_SQL_BEGIN_WRITE, NULL, 0));
     BULLA_TRY(bulla_db_run(db, call, BULLA_SQL_STORE_INSERT,
                            BULLA_ARGS(BULLA_BLOB(bulla_view_of(id, sizeof id)), BULLA_INT(bulla_wall_s(call)))));
-    BULLA_TRY(bulla_root_make(db, call, id, provider, root_address, 1, &root));
+    BULLA_TRY(bulla_root_create(db, call, id, provider, root_address, 1, &root));
     BULLA_TRY(bulla_event_add(db, call, "store.create", 0, "root key at %s", root_address));
     return bulla_db_run(db, call, BULLA_SQL_COMMIT, NULL, 0);
 }

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cmocka_all.h"
+#include "fakes/memory_provider.h"
+#include "keystore_kit.h"
+
+#include <pthread.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const bulla_cache_options caching = {.size = sizeof caching, .ttl_ms = 60000};
+
+static void test_a_house_without_a_keystore_says_so(void **state)
+{
+    kit *self = *state;
+    bulla *house = NULL;
+    bulla_provider *provider = NULL;
+    const bulla_options options = {.size = sizeof options};
+    assert_ok(bulla_open(&self->call, &options, &house));
+    assert_status(bulla_provider_open(house, &self->call, "local:a", &provider), BULLA_ECONFIG);
+    assert_status(bulla_key_create(house, &self->call, "a", NULL, NULL), BULLA_ECONFIG);
+    assert_null(provider);
+    bulla_close(house);
+}
+
+static void test_options_that_cannot_be_right_are_refused(void **state)
+{
+    kit *self = *state;
+    bulla *house = NULL;
+    const bulla_cache_options no_ttl = {.size = sizeof no_ttl};
+    bulla_options options = {.size = 1};
+    assert_status(bulla_open(&self->call, &options, &house), BULLA_EINVAL);
+    options = (bulla_options){.size = sizeof options, .store = ""};
+    assert_status(bulla_open(&self->call, &options, &house), BULLA_EINVAL);
+    options = (bulla_options){.size = sizeof options, .aead = "rot13"};
+    assert_status(bulla_open(&self->call, &options, &house), BULLA_EUNSUPPORTED);
+    options = (bulla_options){.size = sizeof options, .cache = &no_ttl};
+    assert_status(bulla_open(&self->call, &options, &house), BULLA_EINVAL);
+    assert_null(house);
+}
+
+static bulla_status open_memory(void *arg, bulla_call *call, const char *address, bulla_provider **out_provider)
+{
+    unsigned *num = arg;
+    ++*num;
+    return memory_provider_new(call, address, 1, out_provider);
+}
+
+static void test_a_scheme_of_ones_own_opens_providers_behind_the_guard(void **state)
+{
+    kit *self = *state;
+    unsigned num = 0;
+    bulla_key_info info;
+    const bulla_scheme scheme = {.name = "memory", .open = open_memory, .arg = &num};
+    assert_ok(bulla_scheme_add(self->house, &self->call, &scheme));
+    assert_status(bulla_scheme_add(self->house, &self->call, &scheme), BULLA_EEXISTS);
+    bulla_provider *provider = kit_provider(self, "memory:x");
+    assert_int_equal(num, 1);
+    assert_ok(bulla_provider_describe(provider, &self->call, &info));
+    memcpy(self->call.principal, "a\x1b[2J", 6);
+    assert_status(bulla_provider_describe(provider, &self->call, &info), BULLA_EAUTHN);
+    bulla_provider_unref(provider);
+}
+
+static void test_a_provider_outlives_the_house_that_opened_it(void **state)
+{
+    kit *self = *state;
+    kit_key(self, "a");
+    bulla_wrapped *wrapped = kit_wrap(self, "local:a", 3);
+    bulla_provider *provider = kit_provider(self, "local:a");
+    bulla_secret *dek = NULL;
+    bulla_close(self->house);
+    self->house = NULL;
+    assert_ok(bulla_provider_unwrap(provider, &self->call, NULL, wrapped, &dek));
+    bulla_secret_unref(dek);
+    bulla_wrapped_free(wrapped);
+    bulla_provider_unref(provider);
+}
+
+static bulla_status unwrap(kit *self, bulla_provider *provider, const bulla_wrapped *wrapped)
+{
+    bulla_secret *dek = NULL;
+    bulla_status status = bulla_provider_unwrap(provider, &self->call, NULL, wrapped, &dek);
+    bulla_secret_unref(dek);
+    return status;
+}
+
+static void test_a_key_that_is_stopped_is_out_of_every_cache_of_the_house(void **state)
+{
+    kit *self = *state;
+    bulla_close(self->house);
+    self->house = kit_house_open(self, &caching);
+    kit_key(self, "a");
+    bulla_wrapped *wrapped = kit_wrap(self, "local:a", 3);
+    bulla_provider *named = kit_provider(self, "local:a"), *any = kit_provider(self, "local:");
+    assert_ok(unwrap(self, named, wrapped));
+    assert_ok(unwrap(self, any, wrapped));
+    assert_ok(bulla_key_disable(self->house, &self->call, "a"));
+    assert_status(unwrap(self, named, wrapped), BULLA_ESTATE);
+    assert_status(unwrap(self, any, wrapped), BULLA_ESTATE);
+    assert_ok(bulla_key_enable(self->house, &self->call, "a"));
+    assert_ok(unwrap(self, named, wrapped));
+    assert_ok(bulla_key_deletion_schedule(self->house, &self->call, "a", 7, NULL));
+    assert_status(unwrap(self, named, wrapped), BULLA_ESTATE);
+    bulla_provider_unref(named);
+    bulla_provider_unref(any);
+    bulla_wrapped_free(wrapped);
+}
+
+static void test_a_provider_means_the_key_it_was_opened_for(void **state)
+{
+    kit *self = *state;
+    bulla_key_info info;
+    kit_key(self, "a");
+    kit_key(self, "b");
+    assert_ok(bulla_key_alias_set(self->house, &self->call, "main", "a"));
+    bulla_provider *provider = kit_provider(self, "local:main");
+    assert_ok(bulla_key_alias_set(self->house, &self->call, "main", "b"));
+    assert_ok(bulla_provider_describe(provider, &self->call, &info));
+    assert_string_equal(info.name, "a");
+    uint32_t version = 0;
+    assert_ok(bulla_provider_rotate(provider, &self->call, &version));
+    assert_int_equal(version, 2);
+    bulla_provider_unref(provider);
+    provider = NULL;
+    assert_status(bulla_provider_open(self->house, &self->call, "local:none", &provider), BULLA_ENOKEY);
+    assert_status(bulla_provider_open(self->house, &self->call, "local:a?x=1", &provider), BULLA_EINVAL);
+}
+
+static void test_the_provider_of_any_key_wraps_with_none(void **state)
+{
+    kit *self = *state;
+    bulla_secret *dek = NULL;
+    bulla_wrapped *wrapped = NULL;
+    bulla_provider *any = kit_provider(self, "local:");
+    assert_ok(bulla_secret_random(&self->call, 32, &dek));
+    assert_status(bulla_provider_wrap(any, &self->call, NULL, dek, &wrapped), BULLA_EUNSUPPORTED);
+    bulla_secret_unref(dek);
+    bulla_provider_unref(any);
+}
+
+static void test_a_forked_child_is_told_to_open_its_own_keystore(void **state)
+{
+    kit *self = *state;
+    kit_key(self, "a");
+    pid_t child = fork();
+    if (child == 0) {
+        bulla_key_info info;
+        bool refused = bulla_key_info_get(self->house, &self->call, "a", &info) == BULLA_EINTERNAL;
+        bulla_close(self->house);
+        bulla *own = NULL;
+        const bulla_options options = {.size = sizeof options, .store = self->store};
+        bool opened = bulla_open(&self->call, &options, &own) == BULLA_OK &&
+                      bulla_key_rotate(own, &self->call, "a", NULL) == BULLA_OK;
+        _exit(refused && opened ? 0 : 1);
+    }
+    int how = 0;
+    assert_int_equal(waitpid(child, &how, 0), child);
+    assert_true(WIFEXITED(how));
+    assert_int_equal(WEXITSTATUS(how), 0);
+    assert_int_equal(kit_info(self, "a").primary_version, 2);
+    kit_sound(self);
+}
+
+typedef struct worker {
+    bulla *house;
+    const bulla_wrapped *wrapped;
+    bulla_status status;
+} worker;
+
+static void *unwrap_and_rotate(void *arg)
+{
+    worker *self = arg;
+    bulla_call call;
+    bulla_provider *provider = NULL;
+    bulla_call_init(&call, NULL);
+    self->status = bulla_provider_open(self->house, &call, "local:a", &provider);
+    for (int i = 0; i < 50 && self->status == BULLA_OK; i++) {
+        bulla_secret *dek = NULL;
+        self->status = bulla_provider_unwrap(provider, &call, NULL, self->wrapped, &dek);
+        bulla_secret_unref(dek);
+        if (i % 10 == 0 && self->status == BULLA_OK) self->status = bulla_key_rotate(self->house, &call, "a", NULL);
+    }
+    bulla_provider_unref(provider);
+    return NULL;
+}
+
+static void test_threads_and_houses_work_on_one_keystore_at_once(void **state)
+{
+    kit *self = *state;
+    pthread_t threads[4];
+    worker workers[4];
+    kit_key(self, "a");
+    bulla_wrapped *wrapped = kit_wrap(self, "local:a", 3);
+    bulla *other = kit_house_open(self, &caching);
+    for (unsigned i = 0; i < 4; i++) {
+        workers[i] = (worker){i % 2 == 0 ? self->house : other, wrapped, BULLA_OK};
+        assert_int_equal(pthread_create(&threads[i], NULL, unwrap_and_rotate, &workers[i]), 0);
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        assert_ok(workers[i].status);
+    }
+    assert_int_equal(kit_info(self, "a").primary_version, 21);
+    bulla_close(other);
+    bulla_wrapped_free(wrapped);
+    kit_sound(self);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, kit_setup, kit_teardown)
+        TEST(test_a_house_without_a_keystore_says_so),
+        TEST(test_options_that_cannot_be_right_are_refused),
+        TEST(test_a_scheme_of_ones_own_opens_providers_behind_the_guard),
+        TEST(test_a_provider_outlives_the_house_that_opened_it),
+        TEST(test_a_key_that_is_stopped_is_out_of_every_cache_of_the_house),
+        TEST(test_a_provider_means_the_key_it_was_opened_for),
+        TEST(test_the_provider_of_any_key_wraps_with_none),
+        TEST(test_a_forked_child_is_told_to_open_its_own_keystore),
+        TEST(test_threads_and_houses_work_on_one_keystore_at_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
