@@ -38,8 +38,7 @@ typedef struct bulla_decrypt_options {
     size_t size;                       /* sizeof(bulla_decrypt_options) */
     bulla_provider *const *recipients; /* tried in the order of the message's wrapped keys, each on what it matches */
     size_t num_recipients;
-    const bulla_pair
-        *require; /* pairs that must be in the message's context or, unwritten, be bound to it; EINTEGRITY */
+    const bulla_pair *require; /* pairs that must be bound to the message, written in it or not, else EINTEGRITY */
     size_t num_require;
     bool legacy;         /* open messages of version 1 (suites without key commitment) too */
     bool release_signed; /* let bulla_stream_* release frames of a signed message before its signature is checked */
