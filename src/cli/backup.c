@@ -2,6 +2,7 @@
 /* bulla backup, bulla restore */
 #include "cli/rootkey.h"
 #include "cli/save.h"
+#include "cli/shown.h"
 #include "cli/verbs.h"
 
 #include <errno.h>
@@ -36,7 +37,7 @@ static bulla_status config_text(struct cli *cli, bulla_bytes *out_text)
 static bulla_status backup_print(struct cli *cli, const char *path, uint64_t len)
 {
     if (strcmp(path, "-") == 0) return BULLA_OK; /* standard output is the backup */
-    if (cli->json) return cli_json(cli, json_pack("{s:s, s:I}", "path", path, "bytes", (json_int_t)len));
+    if (cli->json) return cli_json(cli, json_pack("{s:o, s:I}", "path", cli_json_path(path), "bytes", (json_int_t)len));
     (void)printf("%s: %s\n", path, cli_bytes(len).text);
     return BULLA_OK;
 }
@@ -85,8 +86,9 @@ static bulla_status restore_print(struct cli *cli, bulla *house, const bulla_byt
         CLI_TRY(cli_save_bytes(cli, path, cli_flag(cli, "force"), 0600, (bulla_view){config->data, config->len}));
     CLI_TRY(bulla_keystore_info_get(house, &cli->call, &info));
     if (cli->json)
-        return cli_json(cli, json_pack("{s:s, s:I, s:I, s:I}", "path", info.path, "keys", (json_int_t)info.num_keys,
-                                       "deks", (json_int_t)info.num_deks, "config_bytes", (json_int_t)config->len));
+        return cli_json(cli, json_pack("{s:o, s:I, s:I, s:I}", "path", cli_json_path(info.path), "keys",
+                                       (json_int_t)info.num_keys, "deks", (json_int_t)info.num_deks, "config_bytes",
+                                       (json_int_t)config->len));
     (void)printf("%s: keys %llu, kept DEKs %llu\n", info.path, (unsigned long long)info.num_keys,
                  (unsigned long long)info.num_deks);
     if (path == NULL && config->len != 0)
@@ -107,7 +109,7 @@ static bulla_status restore_run(struct cli *cli, int argc, char **argv)
     CLI_TRY(cli_providers_open(cli, "recipient", false, &recipients));
     if (strcmp(argv[0], "-") != 0) fd = open(argv[0], O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (fd < 0) return cli_errno(cli, argv[0]);
-    if (settings->options.store != NULL) CLI_TRY(cli_folders_make(cli, settings->options.store, false));
+    if (settings->options.store != NULL) CLI_TRY(cli_folders_create(cli, settings->options.store, false));
     struct target file = {cli, fd, 0};
     const bulla_source source = {file_read, &file};
     CLI_TRY(bulla_restore(house, &cli->call, recipients.list, recipients.num, &source, &config));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* bulla config check, bulla config show */
+#include "cli/shown.h"
 #include "cli/verbs.h"
 
 #include <stdlib.h>
@@ -11,7 +12,9 @@ static bulla_status check_run(struct cli *cli, int argc, char **argv)
     if (argc == 1) CLI_TRY(bulla_config_open(&cli->call, argv[0], &cli->config));
     CLI_TRY(cli_config_open(cli, &settings));
     const char *path = bulla_config_path(cli->config);
-    if (cli->json) return cli_json(cli, json_pack("{s:b, s:s?}", "ok", 1, "path", path));
+    if (cli->json)
+        return cli_json(cli,
+                        json_pack("{s:b, s:o}", "ok", 1, "path", path == NULL ? json_null() : cli_json_path(path)));
     if (path == NULL)
         (void)printf("no configuration file: the defaults hold\n");
     else
@@ -77,18 +80,18 @@ static json_t *item_value(const bulla_config_item *item)
     if (item->kind == BULLA_CONFIG_LIST) {
         json_t *list = json_array();
         for (size_t i = 0; i < item->num_values; i++)
-            (void)json_array_append_new(list, json_string(item->values[i]));
+            (void)json_array_append_new(list, cli_json_path(item->values[i]));
         return list;
     }
     char *end = NULL;
     long long number = strtoll(item->value, &end, 10);
     if (item->kind == BULLA_CONFIG_NUMBER && *end == '\0') return json_integer((json_int_t)number);
-    return item->value[0] == '\0' ? json_null() : json_string(item->value);
+    return item->value[0] == '\0' ? json_null() : cli_json_path(item->value);
 }
 
 static bulla_status show_json(void *arg, bulla_call *call, const bulla_config_item *item)
 {
-    json_t *entry = json_pack("{s:o, s:s}", "value", item_value(item), "source", item->source);
+    json_t *entry = json_pack("{s:o, s:o}", "value", item_value(item), "source", cli_json_path(item->source));
     if (entry != NULL && item->line != 0) (void)json_object_set_new(entry, "line", json_integer(item->line));
     if (json_object_set_new(arg, item->name, entry) == 0) return BULLA_OK;
     return bulla_fail(call, BULLA_ENOMEM, "not enough memory for the result");

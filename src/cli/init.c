@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* bulla init */
 #include "cli/rootkey.h"
+#include "cli/shown.h"
 #include "cli/verbs.h"
 
 /* Before a key file is made for nothing. */
@@ -16,8 +17,8 @@ static bulla_status check_new(struct cli *cli, bulla *house)
 static bulla_status print(struct cli *cli, const bulla_keystore_info *info, const char *key_path)
 {
     if (cli->json)
-        return cli_json(cli, json_pack("{s:s, s:s, s:s?}", "path", info->path, "root", info->root_address,
-                                       "root_key_made", key_path[0] == '\0' ? NULL : key_path));
+        return cli_json(cli, json_pack("{s:o, s:s, s:o}", "path", cli_json_path(info->path), "root", info->root_address,
+                                       "root_key_made", key_path[0] == '\0' ? json_null() : cli_json_path(key_path)));
     (void)printf("keystore:  %s\nroot key:  %s%s\n", info->path, info->root_address,
                  key_path[0] == '\0' ? "" : " (new)");
     if (key_path[0] != '\0')
@@ -41,8 +42,8 @@ static bulla_status run(struct cli *cli, int argc, char **argv)
     CLI_TRY(cli_root_address(cli, root));
     CLI_TRY(cli_house_open(cli, &house));
     CLI_TRY(check_new(cli, house));
-    if (settings->options.store != NULL) CLI_TRY(cli_folders_make(cli, settings->options.store, false));
-    CLI_TRY(cli_root_key_make(cli, root, key_path));
+    if (settings->options.store != NULL) CLI_TRY(cli_folders_create(cli, settings->options.store, false));
+    CLI_TRY(cli_root_key_create(cli, root, key_path));
     CLI_TRY(bulla_keystore_create(house, &cli->call, root));
     CLI_TRY(bulla_keystore_info_get(house, &cli->call, &info));
     return print(cli, &info, key_path);

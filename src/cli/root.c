@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* bulla root show, bulla root rotate */
 #include "cli/rootkey.h"
+#include "cli/shown.h"
 #include "cli/verbs.h"
 
 static bulla_status print(struct cli *cli, bulla *house)
@@ -8,11 +9,12 @@ static bulla_status print(struct cli *cli, bulla *house)
     bulla_keystore_info info;
     CLI_TRY(bulla_keystore_info_get(house, &cli->call, &info));
     if (cli->json)
-        return cli_json(cli, json_pack("{s:s, s:i, s:o, s:s, s:i, s:o, s:I, s:I, s:I}", "path", info.path, "format",
-                                       (int)info.format, "created", cli_json_date(info.created_s), "root",
-                                       info.root_address, "root_generation", (int)info.root_generation, "root_rotated",
-                                       cli_json_date(info.root_rotated_s), "keys", (json_int_t)info.num_keys,
-                                       "versions", (json_int_t)info.num_versions, "deks", (json_int_t)info.num_deks));
+        return cli_json(cli,
+                        json_pack("{s:o, s:i, s:o, s:s, s:i, s:o, s:I, s:I, s:I}", "path", cli_json_path(info.path),
+                                  "format", (int)info.format, "created", cli_json_date(info.created_s), "root",
+                                  info.root_address, "root_generation", (int)info.root_generation, "root_rotated",
+                                  cli_json_date(info.root_rotated_s), "keys", (json_int_t)info.num_keys, "versions",
+                                  (json_int_t)info.num_versions, "deks", (json_int_t)info.num_deks));
     (void)printf("keystore:      %s (format %u)\n", info.path, info.format);
     (void)printf("created:       %s\n", cli_when(cli, info.created_s).text);
     (void)printf("root key:      %s\n", info.root_address);
@@ -42,7 +44,7 @@ static bulla_status rotate_run(struct cli *cli, int argc, char **argv)
     bool moves = cli_flag(cli, "root");
     CLI_TRY(cli_house_open(cli, &house));
     if (moves) CLI_TRY(cli_root_address(cli, root));
-    if (moves) CLI_TRY(cli_root_key_make(cli, root, key_path));
+    if (moves) CLI_TRY(cli_root_key_create(cli, root, key_path));
     CLI_TRY(bulla_keystore_root_rotate(house, &cli->call, moves ? root : NULL));
     CLI_TRY(print(cli, house));
     if (key_path[0] != '\0') cli_note(cli, "\nBack up the new key file, apart from the keystore:\n  %s", key_path);

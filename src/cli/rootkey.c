@@ -39,7 +39,7 @@ bulla_status cli_root_address(struct cli *cli, char out_address[CLI_ADDRESS])
     return BULLA_OK;
 }
 
-bulla_status cli_folders_make(struct cli *cli, const char *path, bool whole)
+bulla_status cli_folders_create(struct cli *cli, const char *path, bool whole)
 {
     char part[PATH_MAX];
     size_t len = strlen(path);
@@ -92,7 +92,7 @@ static void new_key_done(struct new_key *key)
     bulla_wipe(key, sizeof *key);
 }
 
-bulla_status cli_root_key_make(struct cli *cli, const char *address, char out_path[PATH_MAX])
+bulla_status cli_root_key_create(struct cli *cli, const char *address, char out_path[PATH_MAX])
 {
     struct stat status;
     char path[PATH_MAX];
@@ -102,7 +102,7 @@ bulla_status cli_root_key_make(struct cli *cli, const char *address, char out_pa
     if (errno != ENOENT) return cli_errno(cli, path);
 
     CLI_AUTO(new_key_done) struct new_key key;
-    CLI_TRY(cli_folders_make(cli, path, false));
+    CLI_TRY(cli_folders_create(cli, path, false));
     CLI_TRY(bulla_random(&cli->call, key.raw, sizeof key.raw));
     cli_base64(key.raw, sizeof key.raw, key.text);
     size_t len = strlen(key.text);

@@ -15,9 +15,9 @@ bulla_status cli_root_address(struct cli *cli, char out_address[CLI_ADDRESS]);
 
 /* Makes the key file that a file: address names, with mode 0600, when it is not there. `out_path` is empty when nothing
  * was made. Addresses of other schemes are left alone. */
-bulla_status cli_root_key_make(struct cli *cli, const char *address, char out_path[PATH_MAX]);
+bulla_status cli_root_key_create(struct cli *cli, const char *address, char out_path[PATH_MAX]);
 
 /* Makes the folders above `path`, with mode 0700, and with `whole` the one it names too. */
-bulla_status cli_folders_make(struct cli *cli, const char *path, bool whole);
+bulla_status cli_folders_create(struct cli *cli, const char *path, bool whole);
 
 #endif

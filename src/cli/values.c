@@ -40,9 +40,8 @@ static bulla_status parse(struct cli *cli, const char *what, const char *text, c
         return cli_usage(cli, "%s: \"%.64s\" is not %s", what, text, kind);
     }
     if (value < range[0] || value > range[1])
-        return cli_usage(cli, "%s: %.64s is out of range: %s%llu to %llu%s", what, text, "",
-                         (unsigned long long)range[0], (unsigned long long)range[1],
-                         units == durations ? " seconds" : "");
+        return cli_usage(cli, "%s: %.64s is out of range: %llu to %llu%s", what, text, (unsigned long long)range[0],
+                         (unsigned long long)range[1], units == durations ? " seconds" : "");
     *out_value = value;
     return BULLA_OK;
 }
