@@ -78,6 +78,7 @@ class Scenario:
 
     makes = ()
     store = True  # there is a keystore before
+    env = {}  # for the command under test
 
     def prepare(self, bench):
         bench.must("init", "--root", f"file:{bench.work / 'root.key'}")
@@ -136,7 +137,15 @@ class Rotate(Scenario):
     check_failed = check_done
 
 
-class Encrypt(Scenario):
+class MakesFile(Scenario):
+    """One file that is there whole or not at all, even after a kill."""
+
+    def check_failed(self, bench):
+        if (bench.work / self.makes[0]).exists():
+            self.check_done(bench)
+
+
+class Encrypt(MakesFile):
     makes = ("plain.bulla",)
 
     def args(self, bench):
@@ -148,7 +157,13 @@ class Encrypt(Scenario):
             raise Broken("what was encrypted does not come back")
 
 
-class Decrypt(Scenario):
+class EncryptOldFs(Encrypt):
+    """On a file system that knows only files with names."""
+
+    env = {"FAULT_OLD_FS": "1"}
+
+
+class Decrypt(MakesFile):
     makes = ("message",)
 
     def args(self, bench):
@@ -190,7 +205,11 @@ class RewrapCopy(Rewrap):
         self.extra = ("--add", f"file:{bench.work / 'other.key'}?namespace=n&name=k")
 
 
-class Backup(Scenario):
+class RewrapOldFs(RewrapCopy):
+    env = {"FAULT_OLD_FS": "1"}
+
+
+class Backup(MakesFile):
     makes = ("keys.backup",)
 
     def args(self, bench):
@@ -225,9 +244,11 @@ SCENARIOS = {
     "create": Create(),
     "rotate": Rotate(),
     "encrypt": Encrypt(),
+    "encrypt-old-fs": EncryptOldFs(),
     "decrypt": Decrypt(),
     "rewrap": Rewrap(),
     "rewrap-copy": RewrapCopy(),
+    "rewrap-old-fs": RewrapOldFs(),
     "backup": Backup(),
     "restore": Restore(),
 }
@@ -287,7 +308,7 @@ def kinds_of(everything):
 
 def count_calls(bench, scenario):
     bench.reset()
-    done = bench.run(*scenario.args(bench), fault={})
+    done = bench.run(*scenario.args(bench), fault=scenario.env)
     counts = bench.reported("count")
     if done.returncode != 0 or not counts:
         raise Broken(f"without a fault: exit {done.returncode}: {done.stderr.decode(errors='replace').strip()}")
@@ -298,7 +319,7 @@ def count_calls(bench, scenario):
 def try_point(bench, scenario, kind, number, before):
     name, variable, rest, _ = kind
     bench.reset()
-    done = bench.run(*scenario.args(bench), fault={variable: f"{number}{rest}"})
+    done = bench.run(*scenario.args(bench), fault={**scenario.env, variable: f"{number}{rest}"})
     if name == "killed":
         if done.returncode not in (0, -9):
             raise Broken(f"exit code {done.returncode}")

@@ -6,6 +6,7 @@
  *   FAULT_ALLOC=N[+]              the N-th malloc, calloc, realloc, posix_memalign or aligned_alloc gives no memory
  *   FAULT_IO=N[+]:ERRNO[:CALL]    the N-th of the calls below (CALL: of that one) fails with EIO, ENOSPC, EINTR or
  *                                 EACCES; KILL: the process is killed before it
+ *   FAULT_OLD_FS=1                files without a name and renaming without replacing are not supported
  *   FAULT_REPORT=PATH             gets a line "fired WHAT N" when it happens, and "count alloc N io M" at the end
  *
  * What writes to standard error is left alone: that is how the program tells.
@@ -42,7 +43,7 @@ struct fault {
 
 static struct fault alloc_fault = {.code = ENOMEM}, io_fault;
 static const char *report_path;
-static bool ready;
+static bool old_fs, ready;
 
 static void report(const char *what, unsigned long a, const char *between, unsigned long b)
 {
@@ -86,6 +87,7 @@ __attribute__((constructor)) static void set_up(void)
     report_path = getenv("FAULT_REPORT");
     parse(getenv("FAULT_ALLOC"), &alloc_fault);
     parse(getenv("FAULT_IO"), &io_fault);
+    old_fs = getenv("FAULT_OLD_FS") != NULL;
     ready = true;
 }
 
@@ -251,6 +253,10 @@ EXPORT int renameat(int from_dir, const char *from, int to_dir, const char *to)
 EXPORT int renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned flags)
 {
     HIT("rename");
+    if (old_fs && flags != 0) {
+        errno = EINVAL;
+        return -1;
+    }
     return (int)syscall(SYS_renameat2, from_dir, from, to_dir, to, flags);
 }
 
@@ -293,6 +299,10 @@ EXPORT ssize_t copy_file_range(int in, off64_t *in_at, int out, off64_t *out_at,
 static int open_at(int dir, const char *path, int flags, mode_t mode)
 {
     HIT("open");
+    if (old_fs && (flags & O_TMPFILE) == O_TMPFILE) {
+        errno = EOPNOTSUPP;
+        return -1;
+    }
     return (int)syscall(SYS_openat, dir, path, flags, mode);
 }
 
