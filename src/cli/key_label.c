@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* bulla key alias, bulla key tag */
 #include "cli/key.h"
+#include "cli/shown.h"
 
 #include <string.h>
 
@@ -61,7 +62,9 @@ static bulla_status list_label(void *arg, bulla_call *call, const char *name, co
     struct listing *listing = arg;
     if (listing->key != NULL) value = listing->key;
     if (!listing->cli->json) {
-        (void)printf("%s%s%s\n", name, listing->between, value);
+        char shown[CLI_SHOWN];
+        cli_shown((bulla_view){(const uint8_t *)value, strlen(value)}, shown, sizeof shown);
+        (void)printf("%s%s%s\n", name, listing->between, shown);
         return BULLA_OK;
     }
     if (json_object_set_new(listing->object, name, json_string(value)) == 0) return BULLA_OK;

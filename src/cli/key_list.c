@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* bulla key list, key history */
 #include "cli/key.h"
+#include "cli/shown.h"
+
+#include <string.h>
 
 struct listing {
     const struct cli *cli;
@@ -50,10 +53,11 @@ static bulla_status list_event(void *arg, bulla_call *call, const bulla_event *e
                       json_pack("{s:I, s:o, s:s, s:s, s:s, s:s, s:s}", "number", (json_int_t)event->number, "time",
                                 cli_json_date(event->time_s), "action", event->action, "key_id", event->key_id,
                                 "key_name", event->key_name, "principal", event->principal, "detail", event->detail));
+    char shown[CLI_SHOWN];
+    cli_shown((bulla_view){(const uint8_t *)event->detail, strlen(event->detail)}, shown, sizeof shown);
     (void)printf("%6llu  %s  %-20s %-16s %s%s%s\n", (unsigned long long)event->number, cli_date(event->time_s).text,
                  event->action, event->key_name[0] == '\0' ? "-" : event->key_name,
-                 event->principal[0] == '\0' ? "-" : event->principal, event->detail[0] == '\0' ? "" : "  ",
-                 event->detail);
+                 event->principal[0] == '\0' ? "-" : event->principal, shown[0] == '\0' ? "" : "  ", shown);
     return BULLA_OK;
 }
 

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* bulla key show, key status */
 #include "cli/key.h"
+#include "cli/shown.h"
+
+#include <string.h>
 
 struct detail {
     const struct cli *cli;
@@ -25,7 +28,9 @@ static bulla_status add_label(void *arg, bulla_call *call, const char *name, con
                    : bulla_fail(call, BULLA_ENOMEM, "not enough memory for the result");
     }
     bool tag = detail->title[0] == 't';
-    (void)printf("%-18s %s%s%s\n", detail->num++ == 0 ? detail->title : "", name, tag ? "=" : "", tag ? value : "");
+    char shown[CLI_SHOWN] = "";
+    if (tag) cli_shown((bulla_view){(const uint8_t *)value, strlen(value)}, shown, sizeof shown);
+    (void)printf("%-18s %s%s%s\n", detail->num++ == 0 ? detail->title : "", name, tag ? "=" : "", shown);
     return BULLA_OK;
 }
 
