@@ -130,7 +130,7 @@ const struct cli_verb cli_verb_backup = {
         "Keys stay wrapped, and the file is encrypted to what protects the root key and to every ADDRESS given.\n"
         "The root key itself is not in it: keep that elsewhere.\n",
     .examples = "  bulla backup -o keys.backup\n"
-                "  bulla backup -o keys.backup -r rsa:/etc/bulla/escrow.pem\n",
+                "  bulla backup -o keys.backup -r 'rsa:/etc/bulla/escrow.pem?name=escrow'\n",
     .options = backup_options,
     .run = backup_run,
 };
