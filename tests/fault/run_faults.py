@@ -15,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-SAMPLE = 90  # runs of one command and kind of fault, unless --all
+SAMPLE = 64  # runs of one command and kind of fault, unless --all
 UNSURE = 4
 
 
