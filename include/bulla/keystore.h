@@ -133,7 +133,8 @@ BULLA_API BULLA_MUST_USE bulla_status bulla_key_tags(bulla *house, bulla_call *c
                                                      bulla_label_visit visit, void *arg);
 
 /* bulla_key_deletion_schedule stops the key at once and destroys it after `days` (7 to 30). bulla_key_deletion_cancel
- * leaves it disabled. Destruction is carried out by the first use of the store after the date. */
+ * leaves it disabled. The material is wiped by a use of the store after the date, once the
+ * date was seen to have passed twice, an hour or more apart (spec/keystore.md, States). */
 BULLA_API BULLA_MUST_USE bulla_status bulla_key_deletion_schedule(bulla *house, bulla_call *call, const char *key,
                                                                   unsigned days, int64_t *out_deletion_s);
 BULLA_API BULLA_MUST_USE bulla_status bulla_key_deletion_cancel(bulla *house, bulla_call *call, const char *key);

@@ -96,8 +96,8 @@ const struct cli_verb cli_verb_key_schedule_deletion = {
     .min_operands = 1,
     .max_operands = 1,
     .details =
-        "On a terminal the name is to be typed again. The first use of the keystore after the date destroys the\n"
-        "key; messages under it can never be opened again.\n",
+        "On a terminal the name is to be typed again. After the date, once the keystore has seen it passed at two\n"
+        "uses an hour or more apart, the key is destroyed; messages under it can never be opened again.\n",
     .examples = "  bulla key schedule-deletion orders --days 7\n",
     .options = schedule_options,
     .run = schedule_run,
