@@ -14,6 +14,7 @@ typedef struct check {
     bulla_call *call;
     bulla_finding_visit visit;
     void *arg;
+    bulla_root root; /* of the state that is looked at */
     uint64_t num_findings;
 } check;
 
@@ -124,7 +125,7 @@ static bool version_opens(const check *self, const bulla_key_row *key, uint32_t 
 {
     BULLA_WIPED(uint8_t, material, BULLA_MATERIAL_LEN);
     uint8_t bound[BULLA_BIND_LEN];
-    bulla_record_key root = bulla_root_key(&self->store->root);
+    bulla_record_key root = bulla_root_key(&self->root);
     if (sealed.len != BULLA_SEALED_LEN ||
         bulla_record_open(&root, NULL, bulla_bind_version(self->store->id, key, version, bound), sealed, material) !=
             BULLA_OK)
@@ -222,8 +223,11 @@ static bulla_status root_check(check *self, int64_t generation)
     bulla_status status = bulla_root_need(self->store, self->call);
     if (status == BULLA_EINTEGRITY) return bulla_fail(self->call, BULLA_ECORRUPT, "the root key does not open");
     BULLA_TRY(status);
-    if (generation == (int64_t)self->store->root.generation) return BULLA_OK;
-    return bulla_fail(self->call, BULLA_EBUSY, "the root key was rotated meanwhile: check again");
+    if (generation != (int64_t)self->store->root.generation)
+        return bulla_fail(self->call, BULLA_EBUSY, "the root key was rotated meanwhile: check again");
+    self->root = self->store->root;
+    self->root.aead = bulla_aead_ref(self->root.aead);
+    return BULLA_OK;
 }
 
 static bulla_status check_all(check *self)
@@ -243,6 +247,7 @@ bulla_status bulla_db_check(bulla_store *store, bulla_db *db, bulla_call *call, 
 {
     check self = {.store = store, .db = db, .call = call, .visit = visit, .arg = arg};
     bulla_status status = check_all(&self);
+    bulla_root_drop(&self.root);
     if (status == BULLA_ECORRUPT) {
         finding(&self, "%s", call == NULL ? "the store is damaged" : call->why);
         status = BULLA_OK;

@@ -73,13 +73,13 @@ typedef struct bulla_key_row {
     uint64_t num_deks, num_rewrapped;
 } bulla_key_row;
 
-/* --- sessions (session.c): the lock, a look at the clock, and a transaction for those who write --- */
+/* --- sessions (session.c): the lock, a look at the clock, and a transaction --- */
 
 typedef struct bulla_session {
     bulla_store *store;
-    bool writing;
+    bool writing, begun;
 } bulla_session;
-#define BULLA_SESSION(name) __attribute__((cleanup(bulla_session_done))) bulla_session name = {NULL, false}
+#define BULLA_SESSION(name) __attribute__((cleanup(bulla_session_done))) bulla_session name = {NULL, false, false}
 
 BULLA_MUST_USE bulla_status bulla_session_read(bulla_store *store, bulla_call *call, bulla_session *out_session);
 BULLA_MUST_USE bulla_status bulla_session_write(bulla_store *store, bulla_call *call, bulla_session *out_session);

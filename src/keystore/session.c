@@ -67,21 +67,25 @@ static bulla_status enter(bulla_store *store, bulla_call *call, bulla_session *o
     return BULLA_OK;
 }
 
+/* What is kept in memory and what is read must be of one state: both are looked at within one transaction. */
+static bulla_status begin(bulla_store *store, bulla_call *call, bulla_sql how, bulla_session *session)
+{
+    BULLA_TRY(enter(store, call, session));
+    reap(store, call); /* by what is known: what another process has scheduled since is done by the next call */
+    BULLA_TRY(bulla_db_run(&store->db, call, how, NULL, 0));
+    session->begun = true;
+    return refresh(store, call);
+}
+
 bulla_status bulla_session_read(bulla_store *store, bulla_call *call, bulla_session *out_session)
 {
-    BULLA_TRY(enter(store, call, out_session));
-    BULLA_TRY(refresh(store, call));
-    reap(store, call);
-    return BULLA_OK;
+    return begin(store, call, BULLA_SQL_BEGIN_READ, out_session);
 }
 
 bulla_status bulla_session_write(bulla_store *store, bulla_call *call, bulla_session *out_session)
 {
-    BULLA_TRY(enter(store, call, out_session));
-    reap(store, call); /* by what is known: what another process has scheduled is done by the next call */
-    BULLA_TRY(bulla_db_run(&store->db, call, BULLA_SQL_BEGIN_WRITE, NULL, 0));
     out_session->writing = true;
-    return refresh(store, call);
+    return begin(store, call, BULLA_SQL_BEGIN_WRITE, out_session);
 }
 
 bulla_status bulla_session_commit(bulla_session *session, bulla_call *call)
@@ -91,18 +95,24 @@ bulla_status bulla_session_commit(bulla_session *session, bulla_call *call)
         return bulla_fail(call, BULLA_EUNKNOWN,
                           "the disk failed while a change was written: look whether it was made before trying again");
     BULLA_TRY(status);
-    session->writing = false;
+    session->begun = false;
     return BULLA_OK;
+}
+
+static void transaction_end(const bulla_session *session)
+{
+    bulla_store *store = session->store;
+    /* A read changes nothing: to commit it is as good, and prepared. */
+    if (!session->writing && bulla_db_run(&store->db, NULL, BULLA_SQL_COMMIT, NULL, 0) == BULLA_OK) return;
+    bulla_db_rollback(&store->db);
+    bulla_store_forget(store); /* what was opened in the transaction may not be there any more */
 }
 
 void bulla_session_done(bulla_session *session)
 {
     bulla_store *store = session->store;
     if (store == NULL) return;
-    if (session->writing) {
-        bulla_db_rollback(&store->db);
-        bulla_store_forget(store); /* what was opened in the transaction may not be there any more */
-    }
+    if (session->begun) transaction_end(session);
     bulla_db_serve(&store->db, NULL);
     (void)pthread_mutex_unlock(&store->lock);
     session->store = NULL;
