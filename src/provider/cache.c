@@ -100,7 +100,7 @@ static void lane_add(cache *self, unsigned index)
     const bulla_env *env = self->table.env;
     bulla_cachetable *made = env->alloc(env->arg, sizeof *made), *none = NULL;
     if (made == NULL) return;
-    *made = (bulla_cachetable){.env = env};
+    *made = (bulla_cachetable){.env = env, .origin = &self->table};
     if (bulla_cachetable_init(made, NULL, env, LANE_ENTRIES, 0) == BULLA_OK &&
         __atomic_compare_exchange_n(&self->lanes[index], &none, made, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
         return;

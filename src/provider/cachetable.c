@@ -16,7 +16,7 @@
 
 struct bulla_cacheentry {
     bulla_cacheentry *chain;         /* the next of its bucket; later, of what is to be released */
-    bulla_cacheentry *newer, *older; /* ring of the shard, by age */
+    bulla_cacheentry *newer, *older; /* ring of the shard, by expiry */
     uint64_t hash, uses;
     int64_t expires_ns;
     bulla_secret *dek;
@@ -158,20 +158,34 @@ static inline bulla_cacheentry *chain_find(const bulla_cachetable *table, const 
 
 /* --- with the shard's lock held --- */
 
-static void entry_link(bulla_cachetable *table, bulla_cacheshard *shard, bulla_cacheentry *entry)
+/* Puts an entry into the ring, behind all that do not expire after it. Mostly that is the end: only copies, and answers
+ * of a store that was slow, come late. */
+static void ring_insert(bulla_cacheshard *shard, bulla_cacheentry *entry)
 {
-    bulla_cacheentry **bucket = bucket_of(table, entry->hash), *oldest = shard->oldest;
-    entry->chain = *bucket;
-    *bucket = entry;
+    bulla_cacheentry *oldest = shard->oldest, *before = oldest == NULL ? NULL : oldest->older;
     if (oldest == NULL) {
         entry->newer = entry->older = entry;
         shard->oldest = entry;
-    } else { /* the newest stands before the oldest in the ring */
-        entry->newer = oldest;
-        entry->older = oldest->older;
-        entry->older->newer = entry;
-        oldest->older = entry;
+        return;
     }
+    while (before != oldest && before->expires_ns > entry->expires_ns)
+        before = before->older;
+    if (before->expires_ns > entry->expires_ns) { /* it is older than the oldest, which the newest precedes */
+        before = oldest->older;
+        shard->oldest = entry;
+    }
+    entry->older = before;
+    entry->newer = before->newer;
+    entry->newer->older = entry;
+    before->newer = entry;
+}
+
+static void entry_link(bulla_cachetable *table, bulla_cacheshard *shard, bulla_cacheentry *entry)
+{
+    bulla_cacheentry **bucket = bucket_of(table, entry->hash);
+    entry->chain = *bucket;
+    *bucket = entry;
+    ring_insert(shard, entry);
     if (entry->expires_ns < shard->next_expiry_ns) shard->next_expiry_ns = entry->expires_ns;
     (void)__atomic_fetch_add(table->num_entries, 1, __ATOMIC_RELAXED);
 }
@@ -193,7 +207,7 @@ static void entry_drop(bulla_cachetable *table, bulla_cacheshard *shard, bulla_c
     (void)__atomic_fetch_sub(table->num_entries, 1, __ATOMIC_RELAXED);
 }
 
-/* All entries live equally long, so the oldest expire first. */
+/* The ring is in the order of expiry. */
 static void shard_sweep(bulla_cachetable *table, bulla_cacheshard *shard, int64_t now_ns, bulla_cacheentry **dropped)
 {
     for (unsigned i = 0; i < SWEEP_STEPS && shard->oldest != NULL && shard->oldest->expires_ns <= now_ns; i++) {
@@ -257,6 +271,7 @@ static __attribute__((noinline)) void sweep_another(bulla_cachetable *table, int
     if (now_ns >= shard->next_expiry_ns) shard_sweep(table, shard, now_ns, &dropped);
     shard_unlock(shard);
     release(table, dropped);
+    if (table->origin != NULL) sweep_another(table->origin, now_ns);
 }
 
 bulla_cachehit bulla_cachetable_find(bulla_cachetable *table, const bulla_cachekey *key, int64_t now_ns)

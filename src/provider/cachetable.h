@@ -17,6 +17,8 @@ typedef struct bulla_cacheentry bulla_cacheentry;
 
 typedef struct bulla_cachetable {
     const bulla_env *env;
+    struct bulla_cachetable
+        *origin;          /* of a table of copies: what is swept with it, for hits do not get there. Or NULL */
     bulla_secret *memory; /* holds what the next five point to */
     bulla_cacheshard *shards;
     bulla_cacheentry **buckets;

@@ -376,6 +376,27 @@ static void test_one_hash_is_not_one_key(void **state)
     bulla_cachetable_done(&table);
 }
 
+/* Copies of old and young entries, and answers of a slow store, come in any order. */
+static void test_expired_keys_go_whatever_order_they_came_in(void **state)
+{
+    (void)state;
+    static const int64_t orders[][4] = {{40, 30, 20, 10}, {10, 40, 30, 20}, {30, 10, 40, 20}, {20, 40, 10, 30}};
+    BULLA_AUTO(bulla_secret) *dek = NULL;
+    assert_ok(bulla_secret_random(&call, 32, &dek));
+    for (size_t n = 0; n < BULLA_LEN(orders); n++) {
+        bulla_cachetable table = {.env = &fake.env};
+        assert_ok(bulla_cachetable_init(&table, &call, &fake.env, 64, 0));
+        size_t before = fake.num_live;
+        for (uint64_t i = 0; i < 4; i++)
+            bulla_cachetable_put(&table, &(bulla_cachekey){.hash = i}, dek, 0, orders[n][i], 0);
+        for (int64_t now = 0; now <= 45; now += 5) {
+            assert_null(bulla_cachetable_find(&table, &(bulla_cachekey){.hash = 9}, now).dek);
+            assert_int_equal(fake.num_live - before, now >= 40 ? 0 : 4 - now / 10);
+        }
+        bulla_cachetable_done(&table);
+    }
+}
+
 static void test_there_is_no_cache_without_randomness(void **state)
 {
     (void)state;
@@ -439,6 +460,7 @@ int main(void)
         WITH(test_options_are_checked),
         WITH(test_the_largest_cache_works),
         WITH(test_one_hash_is_not_one_key),
+        WITH(test_expired_keys_go_whatever_order_they_came_in),
         WITH(test_there_is_no_cache_without_randomness),
         WITH(test_only_a_cache_has_stats),
         WITH(test_a_forked_child_starts_with_an_empty_cache),

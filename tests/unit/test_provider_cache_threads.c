@@ -244,6 +244,30 @@ static void test_copies_expire_with_what_they_are_copies_of(void **state)
         assert_status(visit_once().status, BULLA_EUNAVAIL);
 }
 
+static void *visit_often(void *arg)
+{
+    for (int i = 0; i < 150000; i++)
+        (void)visit(arg);
+    return NULL;
+}
+
+/* The originals are in one table, the hits in another. */
+static void test_expired_originals_go_while_only_copies_are_hit(void **state)
+{
+    (void)state;
+    cache_open((bulla_cache_options){.ttl_ms = 1000});
+    visit_all();
+    size_t before = fake.num_live;
+    for (size_t i = 1; i < NUM_KEYS; i++)
+        assert_true(opens_right(&main_call, i));
+    fake_env_advance_ms(&fake, 1000);
+    visit_all();
+    visitor often = {.status = BULLA_EINTERNAL};
+    assert_int_equal(pthread_create(&often.thread, NULL, visit_often, &often), 0);
+    assert_int_equal(pthread_join(often.thread, NULL), 0);
+    assert_int_equal(fake.num_live, before);
+}
+
 static void test_with_a_use_limit_there_are_no_copies(void **state)
 {
     (void)state;
@@ -263,6 +287,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_key_that_threads_share_is_copied_for_them, setup, teardown),
         cmocka_unit_test_setup_teardown(test_copies_are_purged_too, setup, teardown),
         cmocka_unit_test_setup_teardown(test_copies_expire_with_what_they_are_copies_of, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_expired_originals_go_while_only_copies_are_hit, setup, teardown),
         cmocka_unit_test_setup_teardown(test_with_a_use_limit_there_are_no_copies, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
