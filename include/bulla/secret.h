@@ -26,7 +26,7 @@ BULLA_API BULLA_MUST_USE bulla_status bulla_secret_random(bulla_call *call, size
  * empty: the parent's keys are not there. NULL gives an empty view. */
 BULLA_API bulla_view bulla_secret_borrow(const bulla_secret *secret);
 
-/* bulla_secret_ref takes one more reference and returns `secret`. Any thread. */
+/* bulla_secret_ref takes one more reference and returns `secret`. Accepts NULL. Any thread. */
 BULLA_API bulla_secret *bulla_secret_ref(bulla_secret *secret);
 
 /* bulla_secret_unref gives one reference back; the last one wipes. Accepts NULL. Any thread. */

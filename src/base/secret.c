@@ -27,6 +27,7 @@ typedef struct slab {
     struct slab *next;
     uint8_t *pages;
     size_t pages_len, slot_len, num_slots, num_used;
+    size_t locked_after;           /* so many forks were its pages locked in this process; SIZE_MAX: never */
     uint64_t used[MAX_SLOTS / 64]; /* one bit a slot */
 } slab;
 
@@ -43,6 +44,7 @@ static const size_t slot_lens[] = {128, 512, 2048, 8192};
 static slab *slabs[BULLA_LEN(slot_lens)];
 static pthread_mutex_t arena_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t arena_once = PTHREAD_ONCE_INIT;
+static size_t num_forks; /* that this process descends by; under arena_lock */
 
 void bulla_wipe(void *ptr, size_t len)
 {
@@ -66,13 +68,19 @@ static void unlock_arena(void)
     (void)pthread_mutex_unlock(&arena_lock);
 }
 
-static void watch_forks(void)
+static void enter_child(void)
 {
-    (void)pthread_atfork(lock_arena, unlock_arena, unlock_arena);
+    num_forks++;
+    unlock_arena();
 }
 
-/* Pages between two that fault, locked and marked. NULL when there is no memory. */
-static uint8_t *map_pages(bulla_call *call, size_t len)
+static void watch_forks(void)
+{
+    (void)pthread_atfork(lock_arena, unlock_arena, enter_child);
+}
+
+/* Pages between two that fault, marked. NULL when there is no memory. */
+static uint8_t *map_pages(size_t len)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     uint8_t *all = mmap(NULL, len + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -82,9 +90,6 @@ static uint8_t *map_pages(bulla_call *call, size_t len)
         (void)munmap(all, len + 2 * page);
         return NULL;
     }
-    if (mlock(pages, len) != 0)
-        bulla_log(bulla_env_of(call), BULLA_LOG_WARN,
-                  "cannot lock %zu bytes of key memory: raise RLIMIT_MEMLOCK or keys may reach the swap", len);
     (void)madvise(pages, len, MADV_DONTDUMP);
     (void)madvise(pages, len, MADV_WIPEONFORK);
     return pages;
@@ -96,20 +101,29 @@ static void unmap_pages(uint8_t *pages, size_t len)
     (void)munmap(pages - page, len + 2 * page);
 }
 
-static slab *slab_new(bulla_call *call, size_t slot_len, size_t num_slots)
+static slab *slab_new(size_t slot_len, size_t num_slots)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     slab *made = calloc(1, sizeof *made);
     if (made == NULL) return NULL;
     made->pages_len = (slot_len * num_slots + page - 1) / page * page;
-    made->pages = map_pages(call, made->pages_len);
+    made->pages = map_pages(made->pages_len);
     if (made->pages == NULL) {
         free(made);
         return NULL;
     }
     made->slot_len = slot_len;
     made->num_slots = num_slots;
+    made->locked_after = SIZE_MAX;
     return made;
+}
+
+/* Once in each process: a forked child inherits the pages, empty, but no locks. */
+static bool slab_lock(slab *home)
+{
+    if (home->locked_after == num_forks) return true;
+    home->locked_after = num_forks;
+    return mlock(home->pages, home->pages_len) == 0;
 }
 
 static bulla_secret *slot_at(const slab *home, size_t index)
@@ -131,13 +145,13 @@ static bulla_secret *slab_take(slab *home)
 }
 
 /* A free slot for `total` bytes; the slab is told in *out_home. Call with the arena locked. */
-static bulla_secret *arena_take(bulla_call *call, size_t total, slab **out_home)
+static bulla_secret *arena_take(size_t total, slab **out_home)
 {
     size_t kind = 0;
     while (kind < BULLA_LEN(slot_lens) && slot_lens[kind] < total)
         kind++;
     if (kind == BULLA_LEN(slot_lens)) {
-        *out_home = slab_new(call, total, 1);
+        *out_home = slab_new(total, 1);
         return *out_home == NULL ? NULL : slab_take(*out_home);
     }
     for (slab *home = slabs[kind]; home != NULL; home = home->next) {
@@ -146,7 +160,7 @@ static bulla_secret *arena_take(bulla_call *call, size_t total, slab **out_home)
         *out_home = home;
         return slot;
     }
-    slab *made = slab_new(call, slot_lens[kind], SLAB_LEN / slot_lens[kind]);
+    slab *made = slab_new(slot_lens[kind], SLAB_LEN / slot_lens[kind]);
     if (made == NULL) return NULL;
     made->next = slabs[kind];
     slabs[kind] = made;
@@ -171,9 +185,14 @@ bulla_status bulla_secret_new(bulla_call *call, size_t len, bulla_secret **out_s
     (void)pthread_once(&arena_once, watch_forks);
     slab *home = NULL;
     lock_arena();
-    bulla_secret *slot = arena_take(call, sizeof *slot + len + sizeof(uint64_t), &home);
+    bulla_secret *slot = arena_take(sizeof *slot + len + sizeof(uint64_t), &home);
+    bool is_locked = slot == NULL || slab_lock(home);
     unlock_arena();
     if (slot == NULL) return bulla_fail(call, BULLA_ENOMEM, "no locked memory for a key of %zu bytes", len);
+    if (!is_locked) /* said here, not under the lock: the program's log may want a secret too */
+        bulla_log(bulla_env_of(call), BULLA_LOG_WARN,
+                  "cannot lock %zu bytes of key memory: raise RLIMIT_MEMLOCK or keys may reach the swap",
+                  home->pages_len);
     uint64_t canary = CANARY;
     slot->live = LIVE;
     slot->home = home;
@@ -187,6 +206,7 @@ bulla_status bulla_secret_new(bulla_call *call, size_t len, bulla_secret **out_s
 bulla_status bulla_secret_copy(bulla_call *call, bulla_view bytes, bulla_secret **out_secret)
 {
     bulla_secret *secret = NULL;
+    if (bytes.data == NULL && bytes.len != 0) return bulla_fail(call, BULLA_EINVAL, "a secret is made of NULL");
     BULLA_TRY(bulla_secret_new(call, bytes.len, &secret));
     memcpy(secret->bytes, bytes.data, bytes.len);
     *out_secret = secret;
@@ -211,7 +231,7 @@ bulla_view bulla_secret_borrow(const bulla_secret *secret)
 
 bulla_secret *bulla_secret_ref(bulla_secret *secret)
 {
-    if (bulla_secret_is_live(secret)) bulla_refs_take(&secret->refs);
+    if (secret != NULL && bulla_secret_is_live(secret)) bulla_refs_take(&secret->refs);
     return secret;
 }
 

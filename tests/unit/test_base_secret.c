@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -101,6 +102,83 @@ static void test_a_forked_child_sees_no_keys(void **state)
     assert_int_equal(bulla_secret_borrow(secret).len, 12);
 }
 
+/* VmLck of this process in KiB. */
+static long locked_kib(void)
+{
+    char line[128];
+    long kib = 0;
+    FILE *file = fopen("/proc/self/status", "r");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL)
+        if (sscanf(line, "VmLck: %ld", &kib) == 1) break;
+    if (file != NULL) (void)fclose(file);
+    return kib;
+}
+
+/* How a child ends that runs `work`, which says whether all is well. */
+static int child_status(bool (*work)(void))
+{
+    pid_t child = fork();
+    if (child == 0) _exit(work() ? 0 : 1);
+    int status = -1;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return status;
+}
+
+static bool locks_its_own(void)
+{
+    BULLA_AUTO(bulla_secret) *own = NULL;
+    long before = locked_kib();
+    return bulla_secret_copy(NULL, bulla_view_text("the child's"), &own) == BULLA_OK && locked_kib() > before;
+}
+
+static void test_a_forked_child_locks_its_own_keys(void **state)
+{
+    (void)state;
+    BULLA_AUTO(bulla_secret) *secret = NULL;
+    assert_ok(bulla_secret_copy(&call, bulla_view_text("the parent's"), &secret));
+    if (locked_kib() == 0) skip(); /* RLIMIT_MEMLOCK allows nothing, or a sanitizer takes mlock away */
+    assert_int_equal(child_status(locks_its_own), 0);
+}
+
+static unsigned num_lines;
+
+static void log_with_a_secret(void *arg, bulla_log_level level, const char *line)
+{
+    (void)arg;
+    (void)level;
+    (void)line;
+    BULLA_AUTO(bulla_secret) *mine = NULL;
+    if (num_lines++ == 0 && bulla_secret_copy(NULL, bulla_view_text("the log's"), &mine) != BULLA_OK) _exit(2);
+}
+
+static bool logs_that_it_cannot_lock(void)
+{
+    const struct rlimit none = {0, 0};
+    bulla_env env = *bulla_env_default();
+    bulla_call own_call;
+    BULLA_AUTO(bulla_secret) *secret = NULL;
+    env.log = log_with_a_secret;
+    bulla_call_init(&own_call, &env);
+    (void)alarm(10); /* a deadlock would last longer */
+    if (setrlimit(RLIMIT_MEMLOCK, &none) != 0 || (geteuid() == 0 && setuid(65534) != 0)) return false;
+    return bulla_secret_new(&own_call, 9000, &secret) == BULLA_OK;
+}
+
+static void test_the_log_may_use_secrets_while_it_hears_of_them(void **state)
+{
+    (void)state;
+    assert_int_equal(child_status(logs_that_it_cannot_lock), 0);
+}
+
+static void test_what_is_no_bytes_makes_no_secret(void **state)
+{
+    (void)state;
+    bulla_secret *secret = NULL;
+    assert_status(bulla_secret_copy(&call, (bulla_view){NULL, 32}, &secret), BULLA_EINVAL);
+    assert_null(secret);
+    assert_null(bulla_secret_ref(NULL));
+}
+
 static void test_writing_past_a_secret_ends_the_process(void **state)
 {
     (void)state;
@@ -138,6 +216,9 @@ int main(void)
         cmocka_unit_test(test_secret_is_wiped_when_the_last_reference_goes),
         cmocka_unit_test(test_many_secrets_do_not_touch_each_other),
         cmocka_unit_test(test_a_forked_child_sees_no_keys),
+        cmocka_unit_test(test_a_forked_child_locks_its_own_keys),
+        cmocka_unit_test(test_the_log_may_use_secrets_while_it_hears_of_them),
+        cmocka_unit_test(test_what_is_no_bytes_makes_no_secret),
         cmocka_unit_test(test_writing_past_a_secret_ends_the_process),
         cmocka_unit_test(test_wiped_arrays_are_empty_after_their_scope),
     };
