@@ -21,7 +21,7 @@ struct bulla_call {
     char principal[64];  /* who asks; empty: nobody in particular */
     char request_id[40]; /* names this request in logs and history; empty: none */
 
-    bulla_status status; /* of the last failure; BULLA_OK when there was none */
+    bulla_status status; /* of the last failure; BULLA_OK when there was none, or a provider was asked since */
     long native;         /* the back end's own code: errno, HTTP status, CK_RV; 0: none */
     char provider[32];   /* which provider failed; empty: none */
     char why[256];       /* one sentence for a person, without key bytes or response bodies */

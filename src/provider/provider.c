@@ -81,7 +81,9 @@ static bulla_status begin(const bulla_provider *provider, bulla_call *call, bool
                      bulla_fail(call, BULLA_EUNSUPPORTED, "a key of provider \"%s\" cannot %s",
                                 bulla_provider_name(provider), verb));
     bulla_status status = bulla_call_check(call);
-    return BULLA_LIKELY(status == BULLA_OK) ? BULLA_OK : blame(provider, call, status);
+    if (BULLA_UNLIKELY(status != BULLA_OK)) return blame(provider, call, status);
+    call->status = BULLA_OK; /* so that settle can tell this slot's failure from an older one */
+    return BULLA_OK;
 }
 
 /* After a slot ran: a failure has its sentence and its provider's name. */

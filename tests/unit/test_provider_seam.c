@@ -8,6 +8,8 @@
 #include "fakes/memory_provider.h"
 #include "provider/provider.h"
 
+#include <stdio.h>
+
 static bulla_call call;
 static lying_provider lying;
 static const bulla_wrapped own = {
@@ -133,6 +135,16 @@ static void test_outputs_of_a_failure_are_dropped_and_it_gets_a_sentence(void **
     assert_status(datakey_lie(LIE_SILENT_FAILURE), BULLA_EIO);
 }
 
+static void test_a_failure_without_a_sentence_does_not_get_an_older_one(void **state)
+{
+    (void)state;
+    (void)bulla_fail(&call, BULLA_EIO, "the disk of yesterday");
+    (void)snprintf(call.provider, sizeof call.provider, "yesterday");
+    assert_status(unwrap_lie(LIE_SILENT_FAILURE), BULLA_EIO);
+    assert_string_equal(call.why, bulla_status_text(BULLA_EIO));
+    assert_string_equal(call.provider, "lying");
+}
+
 static void assert_unsupported(bulla_provider *provider)
 {
     bulla_key_info info;
@@ -254,6 +266,7 @@ int main(void)
         cmocka_unit_test_setup(test_descriptions_that_cannot_be_are_caught, setup),
         cmocka_unit_test_setup(test_a_status_that_does_not_exist_is_caught, setup),
         cmocka_unit_test_setup(test_outputs_of_a_failure_are_dropped_and_it_gets_a_sentence, setup),
+        cmocka_unit_test_setup(test_a_failure_without_a_sentence_does_not_get_an_older_one, setup),
         cmocka_unit_test_setup(test_slots_beyond_a_providers_size_are_missing, setup),
         cmocka_unit_test_setup(test_what_a_provider_does_not_say_it_can_is_not_called, setup),
         cmocka_unit_test_setup(test_data_keys_are_drawn_and_wrapped_where_there_is_no_slot, setup),
