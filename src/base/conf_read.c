@@ -161,7 +161,8 @@ static bulla_status entry_read(reader *read, const char *prefix, const yaml_even
     char name[MAX_NAME + 1];
     bulla_view word = scalar(key);
     size_t prefix_len = strlen(prefix);
-    if (prefix_len + word.len + 1 > MAX_NAME || memchr(word.data, '.', word.len) != NULL)
+    if (prefix_len + word.len + 1 > MAX_NAME || memchr(word.data, '.', word.len) != NULL ||
+        memchr(word.data, '\0', word.len) != NULL)
         return fail_unknown(read, key, prefix);
     memcpy(name, prefix, prefix_len);
     memcpy(name + prefix_len, word.data, word.len);

@@ -123,6 +123,8 @@ static void test_an_unknown_name_is_refused_with_place_and_nearest(void **state)
     assert_refused("box.width: 1\n", "f.yaml:1:1:", "unknown name");
     assert_refused("box: {name: x}\n", "f.yaml:1:7:", "unknown name \"box.name\"");
     assert_refused("\"\": x\n", "f.yaml:1:1:", "unknown name");
+    assert_refused("\"name\\0x\": x\n", "f.yaml:1:1:", "unknown name");
+    assert_refused("box: {\"width\\0\": 1}\n", "f.yaml:1:7:", "unknown name");
     assert_refused(
         "zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz: 1\n",
         "f.yaml:1:1:", "unknown name");
