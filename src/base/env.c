@@ -74,6 +74,8 @@ void bulla_log(const bulla_env *env, bulla_log_level level, const char *format, 
     va_start(args, format);
     (void)vsnprintf(line, sizeof line, format, args);
     va_end(args);
+    for (char *at = line; *at != '\0'; at++) /* one line, whatever a path or a name in it holds */
+        if ((unsigned char)*at < 0x20 || *at == 0x7F) *at = '?';
     env->log(env->arg, level, line);
 }
 

@@ -102,6 +102,8 @@ static void test_the_log_hears_what_its_level_wants(void **state)
     assert_string_equal(logged, "");
     bulla_log(&env, BULLA_LOG_INFO, "this %d", 1);
     assert_string_equal(logged, "this 1");
+    bulla_log(&env, BULLA_LOG_INFO, "\"%s\" is one line", "a\nb\x1b[1m\x7f\xc3\xa9");
+    assert_string_equal(logged, "\"a?b?[1m?\xc3\xa9\" is one line");
 }
 
 int main(void)
