@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-#define MAX_PAIRS 8192u /* 65,535 bytes hold no more that mean anything */
+#define MAX_PAIRS ((BULLA_MAX_CONTEXT - 2) / 5) /* of two lengths and a byte each: what a context can hold */
 
 struct bulla_context {
     size_t refs, num_pairs, len;

@@ -73,6 +73,25 @@ static void test_context_holds_up_to_its_limit(void **state)
     free(long_value);
 }
 
+static void test_every_context_that_fits_is_taken(void **state)
+{
+    (void)state;
+    enum { NUM = 9350 }; /* keys of three bytes, no values: 7 * NUM + 2 is within the limit */
+    static uint8_t keys[NUM][3];
+    static bulla_pair pairs[NUM];
+    for (unsigned i = 0; i < NUM; i++) {
+        keys[i][0] = (uint8_t)('0' + i / 1000);
+        keys[i][1] = (uint8_t)('0' + i % 1000 / 32);
+        keys[i][2] = (uint8_t)('0' + i % 32);
+        pairs[i].key = bulla_view_of(keys[i], 3);
+    }
+    BULLA_AUTO(bulla_context) *context = NULL;
+    BULLA_AUTO(bulla_context) *again = NULL;
+    assert_ok(bulla_context_new(&call, pairs, NUM, &context));
+    assert_ok(bulla_context_decode(&call, bulla_context_bytes(context), &again));
+    assert_int_equal(bulla_context_count(again), NUM);
+}
+
 static void test_decode_reads_what_encode_wrote(void **state)
 {
     (void)state;
@@ -124,6 +143,7 @@ int main(void)
         cmocka_unit_test(test_no_pairs_encode_to_nothing),
         cmocka_unit_test(test_context_refuses_what_could_be_read_two_ways),
         cmocka_unit_test(test_context_holds_up_to_its_limit),
+        cmocka_unit_test(test_every_context_that_fits_is_taken),
         cmocka_unit_test(test_decode_reads_what_encode_wrote),
         cmocka_unit_test(test_decode_refuses_every_prefix_and_one_byte_more),
         cmocka_unit_test(test_decode_refuses_disorder),
