@@ -96,7 +96,7 @@ bulla_status bulla_rawaes_open(bulla_call *call, bulla_rawaes_home home, const c
     BULLA_AUTO(bulla_aead) *aead = NULL;
     BULLA_TRY(bulla_aead_new(call, bulla_secret_borrow(key), &aead));
     BULLA_TRY(bulla_rawkey_new(call, &homes[home], sizeof(rawaes), address, name, &rawkey));
-    rawkey->type = BULLA_KEY_AES256_GCM;
+    rawkey->type = bulla_secret_borrow(key).len == 32 ? BULLA_KEY_AES256_GCM : BULLA_KEY_UNKNOWN;
     ((rawaes *)(void *)rawkey)->aead = BULLA_TAKE(aead);
     *out_provider = &rawkey->base;
     return BULLA_OK;

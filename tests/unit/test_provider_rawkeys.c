@@ -91,6 +91,21 @@ static void test_raw_keys_of_three_lengths_are_taken(void **state)
     }
 }
 
+static void test_only_a_key_of_32_bytes_is_called_aes_256(void **state)
+{
+    (void)state;
+    for (size_t len = 16; len <= 32; len += 8) {
+        char address[256];
+        bulla_key_info info;
+        BULLA_AUTO(bulla_provider) *provider = NULL;
+        write_key(counting, len, 0600);
+        (void)snprintf(address, sizeof address, "file:%s", key_path);
+        assert_ok(bulla_registry_open(&registry, &call, address, &provider));
+        assert_ok(bulla_provider_describe(provider, &call, &info));
+        assert_int_equal(info.type, len == 32 ? BULLA_KEY_AES256_GCM : BULLA_KEY_UNKNOWN);
+    }
+}
+
 static void test_base64_of_32_bytes_is_taken_with_or_without_a_newline(void **state)
 {
     (void)state;
@@ -301,6 +316,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_raw_keys_of_three_lengths_are_taken, setup),
+        cmocka_unit_test_setup(test_only_a_key_of_32_bytes_is_called_aes_256, setup),
         cmocka_unit_test_setup(test_base64_of_32_bytes_is_taken_with_or_without_a_newline, setup),
         cmocka_unit_test_setup(test_a_message_never_shows_the_file, setup),
         cmocka_unit_test_setup(test_empty_and_large_files_are_refused, setup),
