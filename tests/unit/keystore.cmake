@@ -8,3 +8,8 @@ bulla_test(test_keystore_vectors LABEL unit SOURCES test_keystore_vectors.c
 if(TARGET test_keystore_vectors) # not in a build with ThreadSanitizer
   target_compile_definitions(test_keystore_vectors PRIVATE BULLA_SPEC_VECTORS="${PROJECT_SOURCE_DIR}/spec/vectors")
 endif()
+set(contract ${PROJECT_SOURCE_DIR}/tests/contract)
+bulla_test(test_keystore_contract LABEL contract
+  SOURCES test_keystore_contract.c ${contract}/provider_contract.c ${contract}/checks_roundtrip.c
+    ${contract}/checks_damage.c ${contract}/checks_conduct.c
+  ROOMS base crypto provider envelope keystore LINKS fakes)

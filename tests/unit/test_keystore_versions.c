@@ -87,8 +87,7 @@ static void test_no_altered_byte_of_a_wrapped_key_unwraps(void **state)
         memcpy(bytes, part->data, part->len);
         bytes[in_info ? i : i - wrapped->info.len] ^= 1;
         part->data = bytes;
-        bulla_status status = kit_unwrap(self, "local:", &altered, 1);
-        assert_true(status == BULLA_EINTEGRITY || status == BULLA_ENOKEY || status == BULLA_EUNSUPPORTED);
+        assert_status(kit_unwrap(self, "local:", &altered, 1), BULLA_EINTEGRITY);
     }
     bulla_wrapped_free(wrapped);
 }
