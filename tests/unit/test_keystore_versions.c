@@ -87,7 +87,9 @@ static void test_no_altered_byte_of_a_wrapped_key_unwraps(void **state)
         memcpy(bytes, part->data, part->len);
         bytes[in_info ? i : i - wrapped->info.len] ^= 1;
         part->data = bytes;
-        assert_status(kit_unwrap(self, "local:", &altered, 1), BULLA_EINTEGRITY);
+        bulla_status status = kit_unwrap(self, "local:", &altered, 1);
+        if (in_info && status == BULLA_ENOKEY) continue; /* not one of ours at first sight */
+        assert_status(status, BULLA_EINTEGRITY);
     }
     bulla_wrapped_free(wrapped);
 }
