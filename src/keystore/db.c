@@ -2,6 +2,7 @@
 #include "keystore/db.h"
 
 #include "base/mem.h"
+#include "keystore/schema.h"
 
 #include <time.h>
 
@@ -242,123 +243,6 @@ static bulla_status identify(bulla_db *db, bulla_call *call, const char *path)
     return BULLA_OK;
 }
 
-#define ID(column) #column " BLOB NOT NULL UNIQUE CHECK (length(" #column ") = 16)"
-#define NUMBER(column) #column " INTEGER NOT NULL DEFAULT 0"
-#define KEY_REF "key INTEGER NOT NULL REFERENCES key (seq)"
-static const char schema[] =
-    "BEGIN IMMEDIATE;"
-    "CREATE TABLE store (" ID(
-        id) ", created INTEGER NOT NULL) STRICT;"
-            "CREATE TABLE root (generation INTEGER PRIMARY KEY, " ID(
-                id) ", address TEXT NOT NULL, provider BLOB NOT NULL,"
-                    " info BLOB NOT NULL, blob BLOB NOT NULL, created INTEGER NOT NULL) STRICT;"
-                    "CREATE TABLE key (seq INTEGER PRIMARY KEY, " ID(
-                        id) ", name TEXT NOT NULL, type INTEGER NOT NULL,"
-                            " usage INTEGER NOT NULL, state INTEGER NOT NULL, " NUMBER(primary_version) ", " NUMBER(imported) ", " NUMBER(rotation_period) ", created INTEGER NOT NULL, " NUMBER(rotated) ", " NUMBER(rewrapped) ", " NUMBER(deletion) ", " NUMBER(
-                                due_seen) ", " NUMBER(num_deks) ") STRICT;"
-                                                                "CREATE UNIQUE INDEX key_name ON key (name) WHERE "
-                                                                "state <> 5;"
-                                                                "CREATE INDEX key_gone ON key (name) WHERE state = 5;"
-                                                                "CREATE INDEX key_pending ON key (deletion) WHERE "
-                                                                "state = 4;"
-                                                                "CREATE INDEX key_rotating ON key (rotated) WHERE "
-                                                                "rotation_period > 0;"
-                                                                "CREATE TABLE key_version (" KEY_REF
-                                                                ", version INTEGER NOT NULL, sealed BLOB, " NUMBER(
-                                                                    imported) ","
-                                                                              " created INTEGER NOT NULL, " NUMBER(
-                                                                                  num_deks) ", PRIMARY KEY (key, "
-                                                                                            "version)) STRICT, WITHOUT "
-                                                                                            "ROWID;"
-                                                                                            "CREATE TABLE dek (seq "
-                                                                                            "INTEGER PRIMARY KEY, " ID(
-                                                                                                id) ", " KEY_REF
-                                                                                                    ", version INTEGER "
-                                                                                                    "NOT NULL,"
-                                                                                                    " blob BLOB NOT "
-                                                                                                    "NULL, context "
-                                                                                                    "BLOB NOT NULL) "
-                                                                                                    "STRICT;"
-                                                                                                    "CREATE INDEX "
-                                                                                                    "dek_key ON dek "
-                                                                                                    "(key);"
-                                                                                                    "CREATE TABLE job "
-                                                                                                    "(key INTEGER "
-                                                                                                    "PRIMARY KEY "
-                                                                                                    "REFERENCES key "
-                                                                                                    "(seq), version "
-                                                                                                    "INTEGER NOT NULL,"
-                                                                                                    " cursor INTEGER "
-                                                                                                    "NOT NULL, started "
-                                                                                                    "INTEGER NOT NULL) "
-                                                                                                    "STRICT;"
-                                                                                                    "CREATE TABLE "
-                                                                                                    "import (key "
-                                                                                                    "INTEGER PRIMARY "
-                                                                                                    "KEY REFERENCES "
-                                                                                                    "key (seq), token "
-                                                                                                    "BLOB NOT NULL, "
-                                                                                                    "sealed BLOB NOT "
-                                                                                                    "NULL,"
-                                                                                                    " public TEXT NOT "
-                                                                                                    "NULL, expires "
-                                                                                                    "INTEGER NOT NULL) "
-                                                                                                    "STRICT;"
-                                                                                                    "CREATE TABLE "
-                                                                                                    "alias (name TEXT "
-                                                                                                    "PRIMARY "
-                                                                                                    "KEY, " KEY_REF
-                                                                                                    ") STRICT, WITHOUT "
-                                                                                                    "ROWID;"
-                                                                                                    "CREATE INDEX "
-                                                                                                    "alias_key ON "
-                                                                                                    "alias (key, name);"
-                                                                                                    "CREATE TABLE tag "
-                                                                                                    "(" KEY_REF
-                                                                                                    ", name TEXT NOT "
-                                                                                                    "NULL, value TEXT "
-                                                                                                    "NOT NULL, PRIMARY "
-                                                                                                    "KEY (key, name))"
-                                                                                                    " STRICT, WITHOUT "
-                                                                                                    "ROWID;"
-                                                                                                    "CREATE TABLE "
-                                                                                                    "event (number "
-                                                                                                    "INTEGER PRIMARY "
-                                                                                                    "KEY, time INTEGER "
-                                                                                                    "NOT NULL, action "
-                                                                                                    "TEXT NOT NULL,"
-                                                                                                    " key INTEGER "
-                                                                                                    "REFERENCES key "
-                                                                                                    "(seq), principal "
-                                                                                                    "TEXT NOT NULL, "
-                                                                                                    "detail TEXT NOT "
-                                                                                                    "NULL) STRICT;"
-                                                                                                    "CREATE INDEX "
-                                                                                                    "event_key ON "
-                                                                                                    "event (key);"
-                                                                                                    "CREATE TRIGGER "
-                                                                                                    "event_stays "
-                                                                                                    "BEFORE DELETE ON "
-                                                                                                    "event BEGIN "
-                                                                                                    "SELECT "
-                                                                                                    "raise(ABORT, 'the "
-                                                                                                    "history only "
-                                                                                                    "grows'); END;"
-                                                                                                    "CREATE TRIGGER "
-                                                                                                    "event_holds "
-                                                                                                    "BEFORE UPDATE ON "
-                                                                                                    "event BEGIN "
-                                                                                                    "SELECT "
-                                                                                                    "raise(ABORT, 'the "
-                                                                                                    "history only "
-                                                                                                    "grows'); END;"
-                                                                                                    "PRAGMA "
-                                                                                                    "application_id="
-                                                                                                    "0x42554c4c; "
-                                                                                                    "PRAGMA "
-                                                                                                    "user_version=1;"
-                                                                                                    "COMMIT;";
-
 static bulla_status open_at(bulla_call *call, const char *path, bool create, bulla_db *db)
 {
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | SQLITE_OPEN_PRIVATECACHE;
@@ -367,7 +251,7 @@ static bulla_status open_at(bulla_call *call, const char *path, bool create, bul
     BULLA_TRY(configure(db, call));
     if (!create) return identify(db, call, path);
     BULLA_TRY(bulla_db_text(db, call, "PRAGMA page_size=4096; PRAGMA encoding='UTF-8'; PRAGMA journal_mode=WAL;"));
-    return bulla_db_text(db, call, schema);
+    return bulla_db_text(db, call, bulla_schema);
 }
 
 bulla_status bulla_db_open(bulla_call *call, const char *path, bool create, bulla_db *out_db)

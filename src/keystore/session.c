@@ -91,9 +91,11 @@ bulla_status bulla_session_write(bulla_store *store, bulla_call *call, bulla_ses
 bulla_status bulla_session_commit(bulla_session *session, bulla_call *call)
 {
     bulla_status status = bulla_db_run(&session->store->db, call, BULLA_SQL_COMMIT, NULL, 0);
-    if (status == BULLA_EIO)
+    if (status == BULLA_EIO) {
+        session->store->data_version = 0; /* nothing that is kept in memory can be relied on */
         return bulla_fail(call, BULLA_EUNKNOWN,
                           "the disk failed while a change was written: look whether it was made before trying again");
+    }
     BULLA_TRY(status);
     session->begun = false;
     return BULLA_OK;
