@@ -10,3 +10,10 @@ add_test(NAME unit.test_symbols
     ${PROJECT_SOURCE_DIR}/src/bulla.map ${PROJECT_SOURCE_DIR}/packaging/debian/libbulla0.symbols
     $<TARGET_FILE:bulla_shared> $<TARGET_FILE:bulla_static>)
 set_tests_properties(unit.test_headers unit.test_symbols PROPERTIES LABELS unit TIMEOUT 120)
+
+# Not with sanitizers, which clang puts into programs and not into libraries.
+if(NOT BULLA_SANITIZE)
+  bulla_test(test_unload LABEL unit SOURCES test_unload.c LINKS ${CMAKE_DL_LIBS})
+  target_compile_definitions(test_unload PRIVATE BULLA_LIBRARY="$<TARGET_FILE:bulla_shared>")
+  add_dependencies(test_unload bulla_shared)
+endif()
