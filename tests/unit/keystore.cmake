@@ -12,4 +12,4 @@ set(contract ${PROJECT_SOURCE_DIR}/tests/contract)
 bulla_test(test_keystore_contract LABEL contract
   SOURCES test_keystore_contract.c ${contract}/provider_contract.c ${contract}/checks_roundtrip.c
     ${contract}/checks_damage.c ${contract}/checks_conduct.c
-  ROOMS base crypto provider envelope keystore LINKS fakes)
+  ROOMS base crypto provider envelope keystore engine LINKS fakes)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The rows of the provider contract that need a keystore: its keys, alone and behind the cache. */
+/* The rows of the provider contract that need a keystore: its keys, alone, behind the cache and from a house. */
 #include "contract/provider_contract.h"
 #include "keystore/store.h"
 #include "provider/registry.h"
@@ -36,9 +36,25 @@ static bulla_status make_cache(const contract_row *row, bulla_call *call, unsign
     return bulla_cache_new(call, inner, &options, out_provider);
 }
 
+/* As programs get it: guard, cache, keystore. */
+static bulla_status make_house(const contract_row *row, bulla_call *call, unsigned which, bulla_provider **out_provider)
+{
+    static const bulla_cache_options cache = {.size = sizeof cache, .ttl_ms = 60000, .max_entries = 100};
+    const bulla_options options = {.size = sizeof options, .store = store_dir, .cache = row->inner ? &cache : NULL};
+    bulla *house = NULL;
+    BULLA_TRY(bulla_open(call, &options, &house));
+    bulla_status status = bulla_provider_open(house, call, which == 0 ? "local:first" : "local:second", out_provider);
+    bulla_close(house);
+    return status;
+}
+
+static const contract_row cached_row = {.name = "cache over local", .make = make_cache};
+
 const contract_row contract_rows[] = {
     {.name = "local", .make = make_local},
     {.name = "cache over local", .make = make_cache},
+    {.name = "guard over local", .make = make_house},
+    {.name = "guard over cache over local", .make = make_house, .inner = &cached_row},
 };
 const size_t num_contract_rows = BULLA_LEN(contract_rows);
 
