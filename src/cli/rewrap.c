@@ -89,6 +89,32 @@ static bulla_status push(bulla_call *call, bulla_provider *provider, bulla_provi
     return BULLA_OK;
 }
 
+/* Whether an entry is of this key. Keys outside of a keystore go by names that two of them may share, so such a one
+ * must open the entry too; a public key cannot, and is taken at its name. */
+static bulla_status is_own(bulla_call *call, bulla_provider *provider, const bulla_wrapped *wrapped,
+                           const struct plan *plan, bool *out_own)
+{
+    CLI_AUTO(cli_secret_done) bulla_secret *dek = NULL;
+    *out_own = bulla_provider_matches(provider, wrapped);
+    if (!*out_own || cli_entry_of(wrapped).kind == CLI_ENTRY_KEYSTORE) return BULLA_OK;
+    bulla_status status = bulla_provider_unwrap(provider, call, plan->info->context, wrapped, &dek);
+    if (status == BULLA_EUNSUPPORTED) return BULLA_OK;
+    if (status != BULLA_EINTEGRITY && status != BULLA_ENOKEY) return status;
+    *out_own = false;
+    return BULLA_OK;
+}
+
+/* With --to, what is of none of its keys goes. */
+static bulla_status is_unwanted(const struct rewrap *rewrap, const bulla_wrapped *wrapped, const struct plan *plan,
+                                bool *out_unwanted)
+{
+    bool own = rewrap->to.num == 0;
+    for (size_t i = 0; i < rewrap->to.num && !own; i++)
+        CLI_TRY(is_own(&rewrap->files.cli->call, rewrap->to.list[i], wrapped, plan, &own));
+    *out_unwanted = !own;
+    return BULLA_OK;
+}
+
 static bool any_matches(const struct cli_providers *providers, const bulla_wrapped *wrapped)
 {
     for (size_t i = 0; i < providers->num; i++)
@@ -96,14 +122,20 @@ static bool any_matches(const struct cli_providers *providers, const bulla_wrapp
     return false;
 }
 
-static void plan_drops(const struct rewrap *rewrap, struct plan *plan)
+static bulla_status plan_drops(const struct rewrap *rewrap, struct plan *plan)
 {
+    for (size_t i = plan->info->num_recipients; i < BULLA_MAX_RECIPIENTS; i++)
+        if (rewrap->dropped_index[i])
+            return bulla_fail(&rewrap->files.cli->call, BULLA_EINVAL, "has no entry %zu to drop, only %zu", i + 1,
+                              plan->info->num_recipients);
     for (size_t i = 0; i < plan->info->num_recipients; i++) {
         const bulla_wrapped *wrapped = &plan->info->recipients[i];
-        bool unwanted = rewrap->to.num != 0 && !any_matches(&rewrap->to, wrapped);
+        bool unwanted = false;
+        CLI_TRY(is_unwanted(rewrap, wrapped, plan, &unwanted));
         plan->drop[i] = unwanted || rewrap->dropped_index[i] || any_matches(&rewrap->drop, wrapped);
         if (plan->drop[i]) plan->num_drop++;
     }
+    return BULLA_OK;
 }
 
 /* An entry of our own keystore that is not under its key's primary version. Other entries do not tell their version. */
@@ -124,9 +156,10 @@ static bulla_status plan_wanted(bulla_call *call, bulla_provider *provider, stru
     bool found = false, stale = false;
     for (size_t i = 0; i < plan->info->num_recipients && !stale; i++) {
         const bulla_wrapped *wrapped = &plan->info->recipients[i];
-        if (plan->drop[i] || !bulla_provider_matches(provider, wrapped)) continue;
-        found = true;
-        CLI_TRY(is_stale(call, provider, wrapped, &stale));
+        bool own = false;
+        if (!plan->drop[i]) CLI_TRY(is_own(call, provider, wrapped, plan, &own));
+        if (own) CLI_TRY(is_stale(call, provider, wrapped, &stale));
+        found = found || own;
     }
     if (!found) return push(call, provider, plan->add, &plan->num_add);
     return stale ? push(call, provider, plan->renew, &plan->num_renew) : BULLA_OK;
@@ -180,7 +213,7 @@ static bulla_status plan_make(struct rewrap *rewrap, struct plan *plan)
     if (plan->info->num_recipients > BULLA_MAX_RECIPIENTS)
         return bulla_fail(call, BULLA_ELIMIT, "has over %u recipients", BULLA_MAX_RECIPIENTS);
     if (!asked) return plan_renewals(rewrap, plan);
-    plan_drops(rewrap, plan);
+    CLI_TRY(plan_drops(rewrap, plan));
     for (size_t list = 0; list < 2; list++)
         for (size_t i = 0; i < wanted[list]->num; i++)
             CLI_TRY(plan_wanted(call, wanted[list]->list[i], plan));

@@ -85,6 +85,24 @@ class Rewrap(CommandTest):
             self.opens(path)
             self.bulla("decrypt", "-r", self.other, "-o", "out", path, status=CALLER)
 
+    def test_number_that_is_not_there_is_refused(self):
+        path = self.make()
+        before = path.read_bytes()
+        self.bulla("rewrap", "--add", self.other, "--drop", "2", path, status=CALLER)
+        self.assertIn("no entry 2", self.stderr)
+        self.assertEqual(path.read_bytes(), before)
+
+    def test_another_key_of_the_same_name_is_another_key(self):
+        path = self.make(key=self.other)
+        same_name = self.make_key("new").replace("name=new", "name=other")
+        self.bulla("rewrap", "--with", self.other, "--add", same_name, path)
+        for key in (self.other, same_name):
+            self.opens(path, "-r", key)
+        self.bulla("rewrap", "--with", self.other, "--to", same_name, path)
+        self.assertEqual(len(self.entries(path)), 1)
+        self.opens(path, "-r", same_name)
+        self.assertIn(b"unchanged", self.bulla("rewrap", "--with", self.other, "--to", same_name, path))
+
     def test_last_recipient_cannot_be_dropped(self):
         path = self.make()
         before = path.read_bytes()
