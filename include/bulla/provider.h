@@ -84,7 +84,9 @@ BULLA_API bulla_provider *bulla_provider_ref(bulla_provider *provider);
 BULLA_API void bulla_provider_unref(bulla_provider *provider);
 
 /* The unwrap cache: a provider that keeps opened data keys for a while. A hit takes no call to the store, no allocation
- * and no system call. Destroying or disabling a key takes effect here after at most ttl_ms unless it is purged. */
+ * and no system call. Destroying or disabling a key takes effect here after at most ttl_ms unless it is purged. An
+ * expired key is never given out; it is wiped as calls come by and not by a timer, so purge a cache that is to stand
+ * idle. Time is env's monotonic clock, by default one that stands still while the machine sleeps. */
 typedef struct bulla_cache_options {
     size_t size;          /* sizeof(bulla_cache_options) */
     uint32_t ttl_ms;      /* how long an opened key may be used; required, 1 ms to 24 h */

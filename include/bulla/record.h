@@ -2,8 +2,8 @@
 /*
  * Small records: rows, cells, values, tokens. A data key is made or opened once through a provider and then seals any
  * number of records without asking the store again, in a compact format (spec/record.md) of 49 bytes over the
- * plaintext, with a context bound. Sealing and opening allocate nothing and make no system call but for a fresh batch
- * of random bytes every few hundred records.
+ * plaintext, with a context bound. After a thread's first record, and with a context of up to 1,000 bytes, sealing and
+ * opening allocate nothing and make no system call but for a fresh batch of random bytes every few hundred records.
  */
 #ifndef BULLA_RECORD_H
 #define BULLA_RECORD_H

@@ -17,7 +17,8 @@ typedef struct bulla_keyfile {
 } bulla_keyfile;
 
 /* Opens a regular file of 1 to `max` bytes; symbolic links are followed, for mounted secrets are links, and what counts
- * is the file they lead to. ENOFILE, EAUTHZ, EINVAL, EIO. Close with bulla_keyfile_close. */
+ * is the file they lead to. ENOFILE, EAUTHZ, EINVAL, EFORMAT (its size), ENOMEM, EIO. Close with bulla_keyfile_close.
+ */
 BULLA_MUST_USE bulla_status bulla_keyfile_open(bulla_call *call, const char *path, size_t max, bulla_keyfile *out_file);
 void bulla_keyfile_close(bulla_keyfile *file);
 
