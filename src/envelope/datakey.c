@@ -133,17 +133,19 @@ static inline bulla_status budget_take(bulla_datakey *datakey, bulla_call *call,
     return BULLA_OK;
 }
 
-static inline bulla_status arguments_check(bulla_call *call, const bulla_datakey *datakey, const uint8_t *out,
-                                           size_t cap, const size_t *out_len)
+static inline bulla_status arguments_check(bulla_call *call, const bulla_datakey *datakey, bulla_view in,
+                                           const uint8_t *out, size_t cap, const size_t *out_len)
 {
-    if (BULLA_LIKELY(datakey != NULL && out_len != NULL && (out != NULL || cap == 0))) return BULLA_OK;
-    return bulla_fail(call, BULLA_EINVAL, "the data key or the place for the result is missing");
+    if (BULLA_LIKELY(datakey != NULL && out_len != NULL && (in.data != NULL || in.len == 0) &&
+                     (out != NULL || cap == 0)))
+        return BULLA_OK;
+    return bulla_fail(call, BULLA_EINVAL, "the data key, the bytes or the place for the result is missing");
 }
 
 bulla_status bulla_record_encrypt(bulla_datakey *datakey, bulla_call *call, const bulla_context *context,
                                   bulla_view plaintext, uint8_t *out, size_t cap, size_t *out_len)
 {
-    BULLA_TRY(arguments_check(call, datakey, out, cap, out_len));
+    BULLA_TRY(arguments_check(call, datakey, plaintext, out, cap, out_len));
     if (BULLA_UNLIKELY(plaintext.len > BULLA_MAX_RECORD))
         return bulla_fail(call, BULLA_ELIMIT, "a record holds at most %u bytes, not %zu: encrypt a message instead",
                           BULLA_MAX_RECORD, plaintext.len);
@@ -159,7 +161,7 @@ bulla_status bulla_record_encrypt(bulla_datakey *datakey, bulla_call *call, cons
 bulla_status bulla_record_decrypt(bulla_datakey *datakey, bulla_call *call, const bulla_context *context,
                                   bulla_view record, uint8_t *out, size_t cap, size_t *out_len)
 {
-    BULLA_TRY(arguments_check(call, datakey, out, cap, out_len));
+    BULLA_TRY(arguments_check(call, datakey, record, out, cap, out_len));
     if (BULLA_UNLIKELY(record.len > BULLA_RECORD_OVERHEAD && cap < record.len - BULLA_RECORD_OVERHEAD))
         return bulla_fail(call, BULLA_ELIMIT, "the plaintext takes up to %zu bytes, there is room for %zu",
                           record.len - BULLA_RECORD_OVERHEAD, cap);

@@ -124,6 +124,7 @@ bulla_status bulla_record_open(const bulla_record_key *key, bulla_call *call, bu
 bulla_status bulla_record_rewrap(const bulla_record_key *from, const bulla_record_key *to, bulla_call *call,
                                  bulla_view aad, bulla_view record, uint8_t *out)
 {
+    BULLA_TRY(shape_check(call, record, BULLA_EINTEGRITY));
     if (record.len > BULLA_RECORD_OVERHEAD + REWRAP_MAX)
         return bulla_fail(call, BULLA_ELIMIT, "only records of up to %u bytes of plaintext are wrapped again",
                           REWRAP_MAX);

@@ -343,6 +343,7 @@ static void test_missing_arguments_are_refused(void **state)
     assert_status(bulla_record_encrypt(datakey, &call, NULL, text(), out, sizeof out, NULL), BULLA_EINVAL);
     assert_status(bulla_record_encrypt(datakey, &call, NULL, nobody, out, sizeof out, &len), BULLA_EINVAL);
     assert_status(bulla_record_decrypt(NULL, &call, NULL, text(), out, sizeof out, &len), BULLA_EINVAL);
+    assert_status(bulla_record_decrypt(datakey, &call, NULL, nobody, out, sizeof out, &len), BULLA_EINVAL);
     assert_status(bulla_datakey_open(&call, &plain.base, NULL, NULL, NULL, &datakey), BULLA_EINVAL);
     assert_int_equal(len, 99);
 }
