@@ -93,16 +93,28 @@ bulla_status cli_outfile_open(bulla_call *call, int dir_fd, const char *name, bo
 struct cli_outfile_look cli_outfile_look_of(const struct stat *st)
 {
     if (st != NULL)
-        return (struct cli_outfile_look){
-            .mode = st->st_mode & 0777, .times = true, .accessed = st->st_atim, .modified = st->st_mtim};
+        return (struct cli_outfile_look){.mode = st->st_mode & 0777,
+                                         .times = true,
+                                         .group = st->st_gid,
+                                         .accessed = st->st_atim,
+                                         .modified = st->st_mtim};
     mode_t mask = umask(0);
     (void)umask(mask);
     return (struct cli_outfile_look){.mode = 0666 & ~mask};
 }
 
+mode_t cli_group_give(int fd, gid_t group, mode_t mode)
+{
+    struct stat st;
+    if (fstat(fd, &st) == 0 && st.st_gid == group) return mode;
+    if (fchown(fd, (uid_t)-1, group) == 0) return mode;
+    return (mode & ~(mode_t)S_IRWXG) | (mode & (mode & S_IRWXO) << 3);
+}
+
 static bulla_status content_keep(const struct cli_outfile *file, bulla_call *call, const struct cli_outfile_look *look)
 {
-    if (fchmod(file->fd, look->mode) != 0) return cli_errno_fail(call, errno, "cannot set the output's mode");
+    mode_t mode = look->times ? cli_group_give(file->fd, look->group, look->mode) : look->mode;
+    if (fchmod(file->fd, mode) != 0) return cli_errno_fail(call, errno, "cannot set the output's mode");
     const struct timespec times[2] = {look->accessed, look->modified};
     if (look->times && futimens(file->fd, times) != 0)
         return cli_errno_fail(call, errno, "cannot set the output's times");

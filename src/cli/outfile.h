@@ -25,12 +25,17 @@ struct cli_outfile {
 bulla_status cli_outfile_open(bulla_call *call, int dir_fd, const char *name, bool replace,
                               struct cli_outfile *out_file);
 
-/* What the file is to look like: permission bits, and times unless `times` is false. */
+/* What the file is to look like: permission bits, and the rest unless `times` is false. */
 struct cli_outfile_look {
     mode_t mode;
     bool times;
+    gid_t group; /* whom the mode's bits for the group are meant for */
     struct timespec accessed, modified;
 };
+
+/* Gives what is open the group, and returns the mode that it may have then: all of `mode`, or, when it cannot have the
+ * group, no more for the one it has than for everybody. */
+mode_t cli_group_give(int fd, gid_t group, mode_t mode);
 
 /* The look of a file made from the one that `st` describes, without set-user-ID and the like; that of a new file, by
  * the umask, when `st` is NULL. */

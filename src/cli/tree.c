@@ -2,6 +2,7 @@
 /* Whole trees: a walk over the one that is read, and in step with it the one that is written. */
 #include "cli/fdio.h"
 #include "cli/files.h"
+#include "cli/outfile.h"
 #include "cli/shown.h"
 #include "cli/walk.h"
 
@@ -82,7 +83,9 @@ static bulla_status folder_leave(struct tree *tree, bulla_call *call, const cli_
     int fd = tree->folders[entry->depth].fd;
     const struct timespec times[2] = {entry->st.st_atim, entry->st.st_mtim};
     bulla_status status = BULLA_OK;
-    if (tree->folders[entry->depth].made && (fchmod(fd, entry->st.st_mode & 0777) != 0 || futimens(fd, times) != 0))
+    bool made = tree->folders[entry->depth].made;
+    mode_t mode = made ? cli_group_give(fd, entry->st.st_gid, entry->st.st_mode & 0777) : 0;
+    if (made && (fchmod(fd, mode) != 0 || futimens(fd, times) != 0))
         status = cli_errno_fail(call, errno, "cannot set the mode and times of its folder in the results");
     else if (fsync(fd) != 0)
         status = cli_errno_fail(call, errno, "cannot synchronise its folder in the results");

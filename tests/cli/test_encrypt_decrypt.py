@@ -45,6 +45,31 @@ class OneFile(CommandTest):
             self.assertEqual(found.st_mode & 0o7777, 0o751)
             self.assertEqual(found.st_mtime_ns, 1_400_000_000_987_654_321)
 
+    def make_shared(self):
+        """A tree whose group is to read it, in a folder that anybody may write to."""
+        if os.geteuid() != 0:
+            self.skipTest("only root gives files away")
+        (self.dir / "t").mkdir()
+        (self.dir / "t" / "f").write_bytes(b"x")
+        for path in (self.dir / "t", self.dir / "t" / "f"):
+            os.chown(path, 1000, 2000)
+            path.chmod(0o775 if path.is_dir() else 0o640)
+
+    def test_group_is_kept(self):
+        self.make_shared()
+        self.bulla("encrypt", "-r", self.key, "-R", "-o", "out", "t")
+        found = (self.dir / "out" / "f.bulla").stat()
+        self.assertEqual((found.st_gid, found.st_mode & 0o777), (2000, 0o640))
+
+    def test_another_group_gets_no_more_than_everybody(self):
+        self.make_shared()
+        for path in (self.dir, self.home, self.home / "k.key"):
+            os.chown(path, 1000, 1000)
+        self.bulla("encrypt", "-r", self.key, "-R", "-o", "out", "t", user=1000, group=3000, extra_groups=[])
+        for name, mode in (("out", 0o755), ("out/f.bulla", 0o600)):
+            found = (self.dir / name).stat()
+            self.assertEqual((found.st_gid, found.st_mode & 0o777), (3000, mode), name)
+
     def test_umask_does_not_widen_or_narrow_what_is_kept(self):
         for mask in (0o000, 0o077):
             plain = self.dir / f"f{mask}"
