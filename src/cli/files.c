@@ -74,6 +74,9 @@ static bulla_status place_of(struct cli_files *files, const char *path, bool sev
     struct stat st;
     const char *output = files->output;
     bool folder = output != NULL && !is_tree && stat(output, &st) == 0 && S_ISDIR(st.st_mode);
+    size_t len = output == NULL ? 0 : strlen(output);
+    if (!several && !folder && !is_tree && len != 0 && output[len - 1] == '/')
+        return bulla_fail(call, BULLA_ENOFILE, "there is no folder %.160s to write to", output);
     if (output != NULL && !several && !folder) return cli_place_open_output(call, output, out_place);
 
     char base[NAME_MAX + 1], name[NAME_MAX + 1];
@@ -123,8 +126,6 @@ static bulla_status file_do(struct cli_files *files, const char *path, bool seve
 static bulla_status operand_do(struct cli_files *files, const char *path, bool several)
 {
     struct stat st;
-    if (strcmp(path, "-") == 0)
-        return cli_usage(files->cli, "standard input (-) goes alone; a file of that name is ./-");
     /* Links on the command line are what the caller means; links inside trees are not followed. */
     bool is_folder = stat(path, &st) == 0 && S_ISDIR(st.st_mode);
     uint64_t failed = files->num_failed;
@@ -140,15 +141,15 @@ static bulla_status stream_do(struct cli_files *files)
 {
     struct cli *cli = files->cli;
     const char *output = files->output == NULL ? "-" : files->output;
-    bool to_stdout = strcmp(output, "-") == 0;
     if (files->naming == CLI_NAME_KEEP) return cli_usage(cli, "a stream cannot be changed in place: name a file");
     if (files->naming == CLI_NAME_STRIP && cli->tty_in)
         return cli_usage(cli, "standard input is a terminal: name a FILE, or read from a pipe");
     if (files->naming == CLI_NAME_ADD && files->output == NULL && cli->tty_out)
         return cli_usage(cli, "standard output is a terminal: say -o FILE, or -o - if that is what you want");
-    if (to_stdout && cli->json) return cli_usage(cli, "--json needs standard output for itself: say -o FILE");
     CLI_AUTO(cli_place_done) struct cli_place place = CLI_NO_PLACE;
     CLI_TRY(cli_place_open_output(&cli->call, output, &place));
+    if (place.fd == STDOUT_FILENO && cli->json)
+        return cli_usage(cli, "--json needs standard output for itself: say -o FILE");
     return files->job(files->arg, cli,
                       &(struct cli_task){.in_fd = STDIN_FILENO,
                                          .in_path = "standard input",
@@ -157,6 +158,17 @@ static bulla_status stream_do(struct cli_files *files)
                                          .out_name = place.name,
                                          .out_path = place.path,
                                          .any_input = true});
+}
+
+/* One stream for several files is not what -o - means, and "-" is no folder. */
+static bulla_status operands_check(const struct cli_files *files, int argc, char **argv)
+{
+    for (int i = 0; i < argc && argc > 1; i++)
+        if (strcmp(argv[i], "-") == 0)
+            return cli_usage(files->cli, "standard input (-) goes alone; a file of that name is ./-");
+    if (argc > 1 && files->output != NULL && strcmp(files->output, "-") == 0)
+        return cli_usage(files->cli, "standard output (-o -) takes one FILE; a folder of that name is ./-");
+    return BULLA_OK;
 }
 
 /* Bytes of all operands; 0 when that is not known before the work is done. */
@@ -190,6 +202,7 @@ bulla_status cli_files_run(struct cli_files *files, int argc, char **argv)
     struct cli *cli = files->cli;
     bool several = argc > 1;
     bool stream = argc == 0 || (argc == 1 && strcmp(argv[0], "-") == 0);
+    CLI_TRY(operands_check(files, argc, argv));
     cli_progress_begin(cli, &files->progress, files->done_word, total_of(files, argc, argv), true);
     if (stream) {
         bulla_status status = stream_do(files);

@@ -63,7 +63,8 @@ bulla_status cli_place_open_output(bulla_call *call, const char *path, struct cl
 {
     struct cli_place place = CLI_NO_PLACE;
     struct stat st;
-    if (strcmp(path, "-") == 0) {
+    /* By name: where standard output is a file, the other branch would put a new one in the place of the device. */
+    if (strcmp(path, "-") == 0 || strcmp(path, "/dev/stdout") == 0) {
         place.fd = STDOUT_FILENO;
         (void)snprintf(place.path, sizeof place.path, "standard output");
     } else if (stat(path, &st) == 0 && (S_ISCHR(st.st_mode) || S_ISFIFO(st.st_mode))) {

@@ -107,6 +107,25 @@ class OneFile(CommandTest):
         (self.dir / "g.bulla").mkdir()
         self.bulla("encrypt", "-r", self.key, "-f", "g", status=CALLER)
 
+    def test_several_do_not_go_to_standard_output(self):
+        self.encrypt("f")
+        self.encrypt("g")
+        for args in (("-o", "-", "f.bulla", "g.bulla"), ("-o", "out", "f.bulla", "-")):
+            before = self.snapshot()
+            self.assertEqual(self.bulla("decrypt", "-r", self.key, *args, status=CALLER), b"")
+            self.assertEqual(self.snapshot(), before)
+
+    def test_folder_that_is_not_there_is_no_file(self):
+        _, message = self.encrypt("f")
+        self.bulla("decrypt", "-r", self.key, "-o", "out/", message, status=CALLER)
+        self.assertEqual(self.names(), ["f", "f.bulla"])
+
+    def test_dev_stdout_is_standard_output_also_where_that_is_a_file(self):
+        _, message = self.encrypt("f")
+        with open(self.dir / "redirected", "wb") as file:
+            self.bulla("decrypt", "-r", self.key, "-o", "/dev/stdout", message, stdout=file)
+        self.assertEqual((self.dir / "redirected").read_bytes(), b"some words\n")
+
     def test_a_device_is_written_to_and_stays(self):
         self.encrypt("f")
         self.bulla("encrypt", "-r", self.key, "-f", "-o", "/dev/null", "f")
