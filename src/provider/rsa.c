@@ -77,7 +77,7 @@ static bulla_status rsa_unwrap(bulla_provider *provider, bulla_call *call, bulla
 /*
  * With PKCS#1 v1.5 whoever learns that a ciphertext had good padding can open others with it (Bleichenbacher 1998). So
  * bad padding is answered as TLS does (RFC 5246, 7.4.7.1): with a random key, drawn before anything is known, under
- * which the message then fails like any altered one.
+ * which the message then fails like any altered one. The call does not hear of it either.
  */
 static bulla_status rsa_unwrap_pkcs1(bulla_provider *provider, bulla_call *call, bulla_context *context,
                                      const bulla_wrapped *wrapped, bulla_secret **out_dek)
@@ -90,8 +90,8 @@ static bulla_status rsa_unwrap_pkcs1(bulla_provider *provider, bulla_call *call,
     BULLA_AUTO(bulla_secret) *real = NULL;
     BULLA_TRY(blob_len_check(self, call, wrapped->blob));
     BULLA_TRY(bulla_secret_random(call, 32, &decoy));
-    bulla_status status = bulla_rsa_decrypt(call, self->rsa, self->padding, wrapped->blob, dek, sizeof dek, &len);
-    if (status != BULLA_OK && status != BULLA_EINTEGRITY) return status;
+    bulla_status status = bulla_rsa_decrypt(NULL, self->rsa, self->padding, wrapped->blob, dek, sizeof dek, &len);
+    if (status != BULLA_OK && status != BULLA_EINTEGRITY) return bulla_fail(call, status, "cannot decrypt with RSA");
     bool is_key = status == BULLA_OK && (len == 16 || len == 24 || len == 32);
     BULLA_TRY(bulla_secret_copy(call, bulla_view_of(dek, is_key ? len : 32), &real));
     *out_dek = is_key ? BULLA_TAKE(real) : BULLA_TAKE(decoy);

@@ -151,8 +151,11 @@ static void test_bad_pkcs1_padding_gives_a_random_key_and_no_error(void **state)
     assert_memory_equal(bulla_secret_borrow(good).data, dek, sizeof dek);
     assert_ok(
         bulla_rsa_encrypt(&call, rsa, BULLA_RSA_OAEP_SHA256, bulla_view_of(dek, sizeof dek), blob, sizeof blob, &len));
+    bulla_call_init(&call, NULL);
     BULLA_AUTO(bulla_secret) *decoy = pkcs1_unwrap(blob, len);
     BULLA_AUTO(bulla_secret) *another = pkcs1_unwrap(blob, len);
+    assert_int_equal(call.status, BULLA_OK);
+    assert_string_equal(call.why, "");
     assert_int_equal(bulla_secret_borrow(decoy).len, 32);
     assert_memory_not_equal(bulla_secret_borrow(decoy).data, dek, sizeof dek);
     assert_memory_not_equal(bulla_secret_borrow(decoy).data, bulla_secret_borrow(another).data, 32);
