@@ -109,6 +109,18 @@ static bulla_status run(struct cli *cli, int argc, char **argv, char **operands)
     return cli_flush(cli);
 }
 
+/* Without what exit() would have OpenSSL take apart at the end, memory that goes with the process anyway: a tenth of
+ * the time of a short run. Builds with sanitizers need exit(), at which they look for leaks. */
+static _Noreturn void leave(int code)
+{
+    (void)fflush(NULL);
+#if CLI_LEAVES_AT_ONCE
+    _exit(code);
+#else
+    exit(code);
+#endif
+}
+
 int main(int argc, char **argv)
 {
     harden();
@@ -128,5 +140,5 @@ int main(int argc, char **argv)
     bulla_config_free(cli.config);
     free(cli.given);
     free(operands);
-    return (int)bulla_status_class(status);
+    leave((int)bulla_status_class(status));
 }
