@@ -24,6 +24,7 @@ typedef struct bulla_aead_engine {
     bulla_status (*seal)(bulla_aead *aead, bulla_call *call, const bulla_aead_op *op, uint8_t *tag);
     /* EINTEGRITY without a sentence and with `out` in any state: aead.c sees to both. */
     bulla_status (*open)(bulla_aead *aead, bulla_call *call, const bulla_aead_op *op, const uint8_t *tag);
+    void (*sha512)(bulla_view bytes, uint8_t *out); /* NULL: OpenSSL's is as good */
 } bulla_aead_engine;
 
 struct bulla_aead {
@@ -32,6 +33,9 @@ struct bulla_aead {
     bulla_secret *secret; /* the key or its schedule; a fork empties it, and then nothing here works any more */
     size_t refs;
 };
+
+/* The engine that was chosen, or NULL when nobody has needed one yet. */
+const bulla_aead_engine *bulla_aead_engine_chosen(void);
 
 extern const bulla_aead_engine bulla_aead_openssl;
 #if BULLA_HAS_IPSEC_MB

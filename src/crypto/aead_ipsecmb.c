@@ -15,6 +15,7 @@ static struct {
     aes_gcm_pre_t pre;
     aes_gcm_enc_dec_t enc, dec;
 } calls[3];
+static hash_fn_t hash_call; /* SHA-512; likewise */
 
 typedef struct ipsecmb_key {
     bulla_aead base;                     /* secret: the schedule */
@@ -41,6 +42,7 @@ static void take_calls(const IMB_MGR *manager)
     calls[2].pre = manager->gcm256_pre;
     calls[2].enc = manager->gcm256_enc;
     calls[2].dec = manager->gcm256_dec;
+    hash_call = manager->sha512;
 }
 
 /* The manager is the library's way to find the calls for this processor; its queues are not ours to keep. */
@@ -106,6 +108,11 @@ static bulla_status ipsecmb_open(bulla_aead *aead, bulla_call *call, const bulla
     return is_right ? BULLA_OK : BULLA_EINTEGRITY;
 }
 
+static void ipsecmb_sha512(bulla_view bytes, uint8_t *out)
+{
+    hash_call(bytes.data, bytes.len, out);
+}
+
 const bulla_aead_engine bulla_aead_ipsecmb = {
     .name = "ipsec-mb",
     .size = sizeof(ipsecmb_key),
@@ -115,4 +122,5 @@ const bulla_aead_engine bulla_aead_ipsecmb = {
     .key_done = ipsecmb_key_done,
     .seal = ipsecmb_seal,
     .open = ipsecmb_open,
+    .sha512 = ipsecmb_sha512,
 };

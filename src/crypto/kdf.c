@@ -4,10 +4,15 @@
 #include "base/bytes.h"
 #include "base/mem.h"
 #include "bulla/secret.h"
+#include "crypto/aead_engine.h"
 #include "crypto/ossl.h"
 
 #include <openssl/core_names.h>
 #include <openssl/params.h>
+
+#define SHA512_BLOCK 128u
+#define SHORT_MAX 256u /* of a message that is put together in one piece: key derivation's are half as long */
+#define NUM_PARTS 3u
 
 struct bulla_hasher {
     const bulla_env *env;
@@ -94,15 +99,66 @@ static bulla_status mac_new(bulla_call *call, bulla_hash hash, bulla_view key, E
     return BULLA_OK;
 }
 
-bulla_status bulla_hmac(bulla_call *call, bulla_hash hash, bulla_view key, bulla_view bytes, uint8_t *out)
+/* Several HMACs under one key. */
+typedef struct keyed_mac {
+    bulla_hash hash;
+    bulla_view key;
+    EVP_MAC_CTX *ctx; /* NULL: not needed so far */
+} keyed_mac;
+
+static void keyed_mac_done(keyed_mac *mac)
 {
-    BULLA_AUTO(EVP_MAC_CTX) *ctx = NULL;
-    BULLA_TRY(mac_new(call, hash, key, &ctx));
+    EVP_MAC_CTX_free(mac->ctx);
+}
+
+#define KEYED_MAC __attribute__((cleanup(keyed_mac_done))) keyed_mac
+
+static void hash_padded(const bulla_aead_engine *engine, bulla_view key, uint8_t pad, bulla_view text, uint8_t *out)
+{
+    BULLA_WIPED(uint8_t, piece, SHA512_BLOCK + SHORT_MAX);
+    memset(piece, pad, SHA512_BLOCK);
+    for (size_t i = 0; i < key.len; i++)
+        piece[i] ^= key.data[i];
+    bulla_copy(piece + SHA512_BLOCK, text.data, text.len);
+    engine->sha512(bulla_view_of(piece, SHA512_BLOCK + text.len), out);
+}
+
+/* RFC 2104, 2, of a short message where the engine has a hash of its own; false elsewhere. What OpenSSL does before its
+ * first hash takes longer than all other work of a process that opens one small message. */
+static bool mac_short(const keyed_mac *mac, const bulla_view parts[NUM_PARTS], uint8_t *out)
+{
+    const bulla_aead_engine *engine = bulla_aead_engine_chosen();
+    if (engine == NULL || engine->sha512 == NULL || mac->hash != BULLA_SHA512 || mac->key.len > SHA512_BLOCK)
+        return false;
+    BULLA_WIPED(uint8_t, text, SHORT_MAX);
+    BULLA_WIPED(uint8_t, inner, BULLA_HASH_MAX);
+    bulla_writer writer = bulla_writer_of(text, SHORT_MAX);
+    for (size_t i = 0; i < NUM_PARTS; i++)
+        bulla_write_view(&writer, parts[i]);
+    if (writer.failed) return false;
+    hash_padded(engine, mac->key, 0x36, bulla_view_of(text, writer.len), inner);
+    hash_padded(engine, mac->key, 0x5c, bulla_view_of(inner, bulla_hash_len(mac->hash)), out);
+    return true;
+}
+
+static bulla_status mac_compute(keyed_mac *mac, bulla_call *call, const bulla_view parts[NUM_PARTS], uint8_t *out)
+{
+    if (mac_short(mac, parts, out)) return BULLA_OK;
+    bool is_ready = mac->ctx == NULL || EVP_MAC_init(mac->ctx, NULL, 0, NULL) == 1;
+    if (mac->ctx == NULL) BULLA_TRY(mac_new(call, mac->hash, mac->key, &mac->ctx));
     size_t len = 0;
-    if (EVP_MAC_update(ctx, bulla_ossl_data(bytes), bytes.len) != 1 ||
-        EVP_MAC_final(ctx, out, &len, bulla_hash_len(hash)) != 1)
+    for (size_t i = 0; i < NUM_PARTS; i++)
+        is_ready = is_ready && EVP_MAC_update(mac->ctx, bulla_ossl_data(parts[i]), parts[i].len) == 1;
+    if (!is_ready || EVP_MAC_final(mac->ctx, out, &len, bulla_hash_len(mac->hash)) != 1)
         return bulla_ossl_fail(call, "cannot compute an HMAC");
     return BULLA_OK;
+}
+
+bulla_status bulla_hmac(bulla_call *call, bulla_hash hash, bulla_view key, bulla_view bytes, uint8_t *out)
+{
+    KEYED_MAC mac = {.hash = hash, .key = key};
+    const bulla_view parts[NUM_PARTS] = {bytes};
+    return mac_compute(&mac, call, parts, out);
 }
 
 /* RFC 5869, 2.2. HMAC pads a short key with zeros, so the empty salt is the one of hash-length zeros. */
@@ -118,17 +174,16 @@ bulla_status bulla_hkdf_expand(bulla_call *call, bulla_hash hash, bulla_view prk
     size_t hash_len = bulla_hash_len(hash);
     if (out_len > 255 * hash_len)
         return bulla_fail(call, BULLA_EINVAL, "HKDF gives at most %zu bytes, not %zu", 255 * hash_len, out_len);
-    BULLA_AUTO(EVP_MAC_CTX) *ctx = NULL;
-    BULLA_TRY(mac_new(call, hash, prk, &ctx));
+    KEYED_MAC mac = {.hash = hash, .key = prk};
     BULLA_WIPED(uint8_t, block, BULLA_HASH_MAX);
-    size_t block_len = 0;
     uint8_t counter = 1;
     for (size_t done = 0; done < out_len; counter++) {
-        if ((counter > 1 && EVP_MAC_init(ctx, NULL, 0, NULL) != 1) || EVP_MAC_update(ctx, block, block_len) != 1 ||
-            EVP_MAC_update(ctx, bulla_ossl_data(info), info.len) != 1 || EVP_MAC_update(ctx, &counter, 1) != 1 ||
-            EVP_MAC_final(ctx, block, &block_len, sizeof block) != 1) {
+        bulla_view before = bulla_view_of(block, counter == 1 ? 0 : hash_len);
+        const bulla_view parts[NUM_PARTS] = {before, info, bulla_view_of(&counter, 1)};
+        bulla_status status = mac_compute(&mac, call, parts, block);
+        if (status != BULLA_OK) {
             bulla_wipe(out, out_len);
-            return bulla_ossl_fail(call, "cannot expand a key");
+            return status;
         }
         size_t take = out_len - done < hash_len ? out_len - done : hash_len;
         memcpy(out + done, block, take);

@@ -3,6 +3,7 @@
 
 #include "base/bytes.h"
 #include "cmocka_all.h"
+#include "crypto/aead.h"
 
 #include <stdlib.h>
 
@@ -89,8 +90,47 @@ static void test_hmac_gives_the_published_answers(void **state)
     text = bulla_view_text("Test Using Larger Than Block-Size Key - Hash Key First");
     assert_ok(bulla_hmac(&call, BULLA_SHA256, bulla_view_of(key, sizeof key), text, out));
     assert_hex(out, 32, "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
+    assert_ok(
+        bulla_hmac(&call, BULLA_SHA512, bulla_view_text("Jefe"), bulla_view_text("what do ya want for nothing?"), out));
+    assert_hex(out, 64,
+               "164b7a7bfcf819e2e395fbe73b56e0a387bd64222e831fd610270cd7ea2505549758bf75c05a994a6d034f65f8f0e6fdcaeab1a"
+               "34d4a6b4b"
+               "636e070a38bce737");
     assert_ok(bulla_hmac(NULL, BULLA_SHA256, EMPTY, EMPTY, out));
     assert_hex(out, 32, "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");
+}
+
+#define NUM_KEYS 6
+#define NUM_TEXTS 300
+
+/* HMACs and HKDF outputs around every border: of a block, of what is hashed in one piece, of OpenSSL's turn. */
+static void derive_many(const char *engine, uint8_t out[NUM_KEYS][NUM_TEXTS][2][BULLA_HASH_MAX])
+{
+    static const size_t key_lens[NUM_KEYS] = {0, 1, 64, 127, 128, 129};
+    uint8_t key[129], text[NUM_TEXTS];
+    memset(key, 0x5A, sizeof key);
+    for (size_t i = 0; i < sizeof text; i++)
+        text[i] = (uint8_t)(i * 7);
+    assert_ok(bulla_aead_engine_set(&call, engine));
+    for (size_t k = 0; k < NUM_KEYS; k++)
+        for (size_t len = 0; len < NUM_TEXTS; len++) {
+            bulla_view key_view = bulla_view_of(key, key_lens[k]), text_view = bulla_view_of(text, len);
+            assert_ok(bulla_hmac(&call, BULLA_SHA512, key_view, text_view, out[k][len][0]));
+            uint8_t derived[BULLA_HASH_MAX + 10]; /* of two blocks: what is kept is of both */
+            assert_ok(bulla_hkdf_expand(&call, BULLA_SHA512, key_view, text_view, derived, sizeof derived));
+            memcpy(out[k][len][1], derived + 10, BULLA_HASH_MAX);
+        }
+    assert_ok(bulla_aead_engine_set(&call, "auto"));
+}
+
+static void test_hmacs_are_the_same_with_every_engine(void **state)
+{
+    (void)state;
+    static uint8_t expected[NUM_KEYS][NUM_TEXTS][2][BULLA_HASH_MAX], out[NUM_KEYS][NUM_TEXTS][2][BULLA_HASH_MAX];
+    if (bulla_aead_engine_set(&call, "ipsec-mb") == BULLA_EUNSUPPORTED) skip();
+    derive_many("openssl", expected);
+    derive_many("ipsec-mb", out);
+    assert_memory_equal(out, expected, sizeof out);
 }
 
 /* RFC 5869, A.1 and A.3. */
@@ -159,6 +199,7 @@ int main(void)
         cmocka_unit_test(test_a_hash_in_pieces_is_the_hash_of_the_whole),
         cmocka_unit_test(test_a_finished_hash_takes_nothing_more),
         cmocka_unit_test(test_hmac_gives_the_published_answers),
+        cmocka_unit_test(test_hmacs_are_the_same_with_every_engine),
         cmocka_unit_test(test_hkdf_gives_the_published_answers),
         cmocka_unit_test(test_an_empty_salt_is_a_salt_of_zeros),
         cmocka_unit_test(test_longer_outputs_begin_with_the_shorter),
