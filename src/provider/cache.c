@@ -22,7 +22,7 @@
 
 typedef struct cache {
     bulla_provider base;
-    bulla_provider_ops ops; /* as able as what it wraps */
+    bulla_provider_ops ops; /* as able as what it wraps, and under its name */
     bulla_provider *inner;
     uint32_t ttl_ms;
     bulla_keyhash hash;
@@ -186,7 +186,6 @@ static void cache_destroy(bulla_provider *provider)
 
 static const bulla_provider_ops cache_ops = {
     .size = sizeof(bulla_provider_ops),
-    .name = "cache",
     .matches = cache_matches,
     .describe = cache_describe,
     .wrap = cache_wrap,
@@ -225,6 +224,7 @@ bulla_status bulla_cache_new(bulla_call *call, bulla_provider *inner, const bull
     BULLA_AUTO(bulla_provider) *made = memory;
     cache *self = memory;
     self->ops = cache_ops;
+    self->ops.name = bulla_provider_name(inner);
     self->ops.can = bulla_provider_can(inner);
     self->ops.idempotent = bulla_provider_idempotent(inner);
     self->inner = bulla_provider_ref(inner);

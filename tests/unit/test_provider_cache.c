@@ -406,6 +406,13 @@ static void test_there_is_no_cache_without_randomness(void **state)
     assert_null(cache);
 }
 
+static void test_a_cache_bears_the_name_of_its_back_end(void **state)
+{
+    (void)state;
+    cache_open((bulla_cache_options){.ttl_ms = 1000});
+    assert_string_equal(bulla_provider_name(cache), bulla_provider_name(memory));
+}
+
 static void test_only_a_cache_has_stats(void **state)
 {
     (void)state;
@@ -462,6 +469,7 @@ int main(void)
         WITH(test_one_hash_is_not_one_key),
         WITH(test_expired_keys_go_whatever_order_they_came_in),
         WITH(test_there_is_no_cache_without_randomness),
+        WITH(test_a_cache_bears_the_name_of_its_back_end),
         WITH(test_only_a_cache_has_stats),
         WITH(test_a_forked_child_starts_with_an_empty_cache),
     };
