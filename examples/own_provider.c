@@ -52,7 +52,10 @@ static const bulla_provider_ops watched_ops = {
 
 int main(int argc, char **argv)
 {
-    if (argc != 2) return fprintf(stderr, "usage: own_provider ADDRESS\n"), BULLA_CLASS_CALLER;
+    if (argc != 2) {
+        (void)fprintf(stderr, "usage: own_provider ADDRESS\n");
+        return BULLA_CLASS_CALLER;
+    }
     bulla *house = NULL;
     watched own = {.inner = NULL};
     bulla_secret *dek = NULL, *opened = NULL;
