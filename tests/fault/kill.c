@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -156,6 +157,8 @@ static pid_t writer_start(unsigned number, const model *known, int pipes[2])
     (void)fcntl(pipes[1], F_SETPIPE_SZ, 1 << 20);
     pid_t child = fork();
     if (child != 0) return child;
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* a writer whose parent failed ends too */
+    (void)close(pipes[0]);
     writer self = {.pipe = pipes[1], .number = number};
     random_state = seed * UINT64_C(0x9E3779B97F4A7C15);
     while (self.num_keys < MAX_KEYS && known->keys[number][self.num_keys].there)
