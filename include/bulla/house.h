@@ -20,8 +20,8 @@ typedef struct bulla_options {
 } bulla_options;
 
 /* bulla_open opens a house. The keystore is opened at the first `local:` address or key call. The call's env is used
- * for the life of the house. Ownership: *out_house is released with bulla_close. Errors: EINVAL, EUNSUPPORTED (aead).
- */
+ * for the life of the house. A forked child opens its own house, and no keystore when its parent had one open at the
+ * fork: fork first. Ownership: *out_house is released with bulla_close. Errors: EINVAL, EUNSUPPORTED (aead). */
 BULLA_API BULLA_MUST_USE bulla_status bulla_open(bulla_call *call, const bulla_options *options, bulla **out_house);
 
 /* bulla_close releases the house. Providers that are still referenced keep what they need. Accepts NULL. */

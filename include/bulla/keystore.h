@@ -120,8 +120,8 @@ BULLA_API BULLA_MUST_USE bulla_status bulla_key_rotation_set(bulla *house, bulla
                                                              uint32_t period_s);
 
 /* bulla_key_alias_set points `alias` at a key, or, when `key` is NULL, removes it. bulla_key_tag_set sets a tag, or,
- * when `value` is NULL, removes it (at most 50 tags, values of up to 256 bytes). Aliases and tags are visited as pairs.
- */
+ * when `value` is NULL, removes it (at most 50 tags, values of up to 256 bytes). bulla_key_aliases (its pairs are alias
+ * and "") and bulla_key_tags visit those of one key, in order of their names; `key` NULL is EINVAL. */
 BULLA_API BULLA_MUST_USE bulla_status bulla_key_alias_set(bulla *house, bulla_call *call, const char *alias,
                                                           const char *key);
 BULLA_API BULLA_MUST_USE bulla_status bulla_key_tag_set(bulla *house, bulla_call *call, const char *key,

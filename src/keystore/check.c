@@ -4,6 +4,7 @@
 #include "keystore/inside.h"
 
 #include "base/mem.h"
+#include "keystore/schema.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -102,6 +103,48 @@ static bulla_status rule_check(check *self, const struct rule *rule)
     if (status != BULLA_ECORRUPT) return status;
     finding(self, "the file: %s", sqlite3_errstr(code));
     return BULLA_OK;
+}
+
+/* --- the tables themselves --- */
+
+static const char schema_list[] = "SELECT name || ': ' || replace(ifnull(sql, ''), ' ', '') FROM sqlite_schema"
+                                  " WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name";
+
+static const char *schema_next(sqlite3_stmt *stmt, int *code)
+{
+    *code = sqlite3_step(stmt);
+    const unsigned char *text = *code == SQLITE_ROW ? sqlite3_column_text(stmt, 0) : NULL;
+    return text == NULL ? "" : (const char *)text;
+}
+
+/* A trigger or view of somebody else's would go along into every copy, and may keep what is destroyed. */
+static bulla_status schema_compare(check *self, sqlite3_stmt *is, sqlite3_stmt *ought)
+{
+    int is_code = SQLITE_ROW, ought_code = SQLITE_ROW;
+    while (is_code == SQLITE_ROW && ought_code == SQLITE_ROW) {
+        const char *a = schema_next(is, &is_code), *b = schema_next(ought, &ought_code);
+        if (strcmp(a, b) == 0) continue;
+        finding(self, "the tables are not those of the format, from \"%.80s\" on", a[0] == '\0' ? b : a);
+        return BULLA_OK;
+    }
+    if (is_code == SQLITE_DONE && ought_code == SQLITE_DONE) return BULLA_OK;
+    return bulla_db_fail(self->db, self->call, is_code != SQLITE_DONE ? is_code : ought_code, "check the keystore");
+}
+
+static bulla_status schema_check(check *self)
+{
+    sqlite3 *fresh = NULL;
+    sqlite3_stmt *is = NULL, *ought = NULL;
+    int code = sqlite3_open_v2(":memory:", &fresh, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+    if (code == SQLITE_OK) code = sqlite3_exec(fresh, bulla_schema, NULL, NULL, NULL);
+    if (code == SQLITE_OK) code = sqlite3_prepare_v2(fresh, schema_list, -1, &ought, NULL);
+    if (code == SQLITE_OK) code = sqlite3_prepare_v2(self->db->handle, schema_list, -1, &is, NULL);
+    bulla_status status = code == SQLITE_OK ? schema_compare(self, is, ought)
+                                            : bulla_db_fail(self->db, self->call, code, "check the keystore");
+    (void)sqlite3_finalize(is);
+    (void)sqlite3_finalize(ought);
+    (void)sqlite3_close(fresh);
+    return status;
 }
 
 /* --- what only the keys can see --- */
@@ -208,7 +251,8 @@ static bulla_status keys_check(check *self)
         if (!more) return BULLA_OK;
         int64_t seq = bulla_rows_number(&rows, 0);
         if (bulla_key_row_read(&rows, self->call, &key) != BULLA_OK) {
-            key.seq = seq; /* found by a rule above */
+            finding(self, "key number %" PRId64 ": its row has no legal values", seq);
+            key.seq = seq;
             continue;
         }
         if (key.state != BULLA_KEY_DESTROYED) BULLA_TRY(versions_check(self, &key));
@@ -221,7 +265,7 @@ static bulla_status root_check(check *self, int64_t generation)
     BULLA_SESSION(session);
     BULLA_TRY(bulla_session_read(self->store, self->call, &session));
     bulla_status status = bulla_root_need(self->store, self->call);
-    if (status == BULLA_EINTEGRITY) return bulla_fail(self->call, BULLA_ECORRUPT, "the root key does not open");
+    if (status == BULLA_ECONFIG) return BULLA_ECORRUPT; /* the wrong key, or a damaged row: the call says it */
     BULLA_TRY(status);
     if (generation != (int64_t)self->store->root.generation)
         return bulla_fail(self->call, BULLA_EBUSY, "the root key was rotated meanwhile: check again");
@@ -236,6 +280,7 @@ static bulla_status check_all(check *self)
     BULLA_TRY(bulla_db_run(self->db, self->call, BULLA_SQL_BEGIN_READ, NULL, 0));
     BULLA_TRY(bulla_db_number(self->db, self->call, BULLA_SQL_ROOT_GENERATION, NULL, 0, 0, &generation));
     BULLA_TRY(root_check(self, generation));
+    BULLA_TRY(schema_check(self));
     for (size_t i = 0; i < BULLA_LEN(rules); i++) {
         BULLA_TRY(bulla_call_check(self->call));
         BULLA_TRY(rule_check(self, &rules[i]));
@@ -254,8 +299,8 @@ bulla_status bulla_db_check(bulla_store *store, bulla_db *db, bulla_call *call, 
     }
     BULLA_TRY(status);
     if (self.num_findings == 0) return BULLA_OK;
-    return bulla_fail(call, BULLA_ECORRUPT, "%" PRIu64 " things are wrong in the keystore %s: restore a backup",
-                      self.num_findings, store->path);
+    return bulla_fail(call, BULLA_ECORRUPT, "%" PRIu64 " %s wrong in the keystore %s: restore a backup",
+                      self.num_findings, self.num_findings == 1 ? "thing is" : "things are", store->path);
 }
 
 bulla_status bulla_store_check(bulla_store *store, bulla_call *call, bulla_finding_visit visit, void *arg)

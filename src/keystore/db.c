@@ -5,6 +5,7 @@
 #include "keystore/schema.h"
 
 #include <time.h>
+#include <unistd.h>
 
 #define MAX_WAIT_US 10000000u /* for other processes, when the call has no deadline */
 #define MAX_PAUSE_US 10000u
@@ -14,6 +15,21 @@ static const char *const texts[] = {
     BULLA_SQL_TABLE(SQL_TEXT)
 #undef SQL_TEXT
 };
+
+/* SQLite notes in memory which locks the process holds on which file. A forked child has the notes and not the locks:
+ * it would believe a file locked that the parent then takes away from under it. */
+static size_t num_open; /* connections */
+static pid_t opener;    /* the process that opened them */
+
+static bulla_status process_check(bulla_call *call)
+{
+    pid_t self = getpid();
+    if (__atomic_load_n(&num_open, __ATOMIC_ACQUIRE) != 0 && __atomic_load_n(&opener, __ATOMIC_ACQUIRE) != self)
+        return bulla_fail(call, BULLA_EINTERNAL,
+                          "a keystore was open when this process was forked: open keystores after the fork");
+    __atomic_store_n(&opener, self, __ATOMIC_RELEASE);
+    return BULLA_OK;
+}
 
 /* SQLite asks whether to go on waiting for another connection. */
 static int busy(void *arg, int times)
@@ -184,9 +200,25 @@ int64_t bulla_db_changes(const bulla_db *db)
     return sqlite3_changes64(db->handle);
 }
 
-void bulla_db_flush(bulla_db *db, bulla_call *call)
+static int flush(bulla_db *db)
 {
     int code = sqlite3_wal_checkpoint_v2(db->handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    db->unflushed = code != SQLITE_OK;
+    return code;
+}
+
+void bulla_db_flush_again(bulla_db *db)
+{
+    if (!db->unflushed) return;
+    unsigned waited_us = db->waited_us;
+    db->waited_us = MAX_WAIT_US; /* now or not yet */
+    (void)flush(db);
+    db->waited_us = waited_us;
+}
+
+void bulla_db_flush(bulla_db *db, bulla_call *call)
+{
+    int code = flush(db);
     if (code != SQLITE_OK)
         bulla_log(bulla_env_of(call), BULLA_LOG_WARN,
                   "the keystore's log could not be emptied yet (%s): old sealed keys stay in it until it is",
@@ -198,6 +230,7 @@ void bulla_db_close(bulla_db *db)
     for (size_t i = 0; i < BULLA_NUM_SQL; i++)
         (void)sqlite3_finalize(db->stmts[i]);
     (void)sqlite3_close(db->handle);
+    if (db->handle != NULL) (void)__atomic_sub_fetch(&num_open, 1, __ATOMIC_ACQ_REL);
     memset(db, 0, sizeof *db);
 }
 
@@ -246,7 +279,10 @@ static bulla_status identify(bulla_db *db, bulla_call *call, const char *path)
 static bulla_status open_at(bulla_call *call, const char *path, bool create, bulla_db *db)
 {
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | SQLITE_OPEN_PRIVATECACHE;
+    BULLA_TRY(process_check(call));
+    (void)__atomic_add_fetch(&num_open, 1, __ATOMIC_ACQ_REL);
     int code = sqlite3_open_v2(path, &db->handle, flags, NULL);
+    if (db->handle == NULL) (void)__atomic_sub_fetch(&num_open, 1, __ATOMIC_ACQ_REL);
     if (code != SQLITE_OK) return bulla_db_fail(db, call, code, "open the keystore");
     BULLA_TRY(configure(db, call));
     if (!create) return identify(db, call, path);

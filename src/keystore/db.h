@@ -23,13 +23,14 @@ typedef struct bulla_db {
     sqlite3_stmt *stmts[BULLA_NUM_SQL];
     bulla_call *call;   /* of the request that runs now: it decides how long to wait for others */
     unsigned waited_us; /* by that request */
+    bool unflushed;     /* the log was to be emptied and could not be */
 } bulla_db;
 
 /* Opens the database at `path`; makes its tables when `create`. ENOFILE, EFORMAT, EUNSUPPORTED, ECORRUPT… */
 BULLA_MUST_USE bulla_status bulla_db_open(bulla_call *call, const char *path, bool create, bulla_db *out_db);
 void bulla_db_close(bulla_db *db); /* accepts one that is not open */
 /* A connection that ends with its scope. */
-#define BULLA_DB(name) __attribute__((cleanup(bulla_db_close))) bulla_db name = {NULL, {NULL}, NULL, 0}
+#define BULLA_DB(name) __attribute__((cleanup(bulla_db_close))) bulla_db name = {NULL, {NULL}, NULL, 0, false}
 
 /* The request that uses the connection from now on. */
 static inline void bulla_db_serve(bulla_db *db, bulla_call *call)
@@ -96,5 +97,7 @@ int64_t bulla_db_changes(const bulla_db *db);
 /* Empties the log into the database, so that bytes overwritten leave the files. When somebody reads an older state it
  * is left for the next time: a warning in the log, no failure. */
 void bulla_db_flush(bulla_db *db, bulla_call *call);
+/* The next time: without waiting for anybody. */
+void bulla_db_flush_again(bulla_db *db);
 
 #endif

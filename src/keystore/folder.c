@@ -39,6 +39,21 @@ bulla_status bulla_path_join(bulla_call *call, const char *folder, const char *n
                : bulla_fail(call, BULLA_EINVAL, "the keystore's path is over %u bytes", BULLA_DB_PATH);
 }
 
+/* SQLite would play the log of a database that is gone into the one that comes to its place. */
+static bulla_status logs_check(bulla_call *call, const char *path)
+{
+    static const char *const logs[] = {BULLA_DB_FILE "-wal", BULLA_DB_FILE "-journal"};
+    char file[BULLA_DB_PATH];
+    struct stat info;
+    for (size_t i = 0; i < BULLA_LEN(logs); i++) {
+        BULLA_TRY(bulla_path_join(call, path, logs[i], file));
+        if (lstat(file, &info) == 0)
+            return bulla_fail(call, BULLA_EEXISTS, "%s is left of a keystore whose database is gone: move it away",
+                              file);
+    }
+    return BULLA_OK;
+}
+
 bulla_status bulla_folder_check(bulla_call *call, const char *path, bool there)
 {
     char file[BULLA_DB_PATH];
@@ -50,7 +65,7 @@ bulla_status bulla_folder_check(bulla_call *call, const char *path, bool there)
     if (!found && there)
         return bulla_fail(call, BULLA_ENOFILE, "there is no keystore in %s: create one first (bulla init)", path);
     if (found && !S_ISREG(info.st_mode)) return bulla_fail(call, BULLA_EFORMAT, "%s is not a file", file);
-    return BULLA_OK;
+    return there ? BULLA_OK : logs_check(call, path);
 }
 
 /* Makes the folder and those above it, readable by nobody else. */

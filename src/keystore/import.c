@@ -232,12 +232,13 @@ static bulla_status reseal_next(bulla_store *store, bulla_call *call, const bull
     if (!*out_more) return BULLA_OK;
     *key = bulla_rows_number(&rows, 0);
     bulla_view old = bulla_rows_view(&rows, 1);
-    if (old.len <= BULLA_RECORD_OVERHEAD || !bulla_rows_copy(&rows, 3, id, sizeof id))
+    if (old.len <= BULLA_RECORD_OVERHEAD || old.len > sizeof sealed.bytes || !bulla_rows_copy(&rows, 3, id, sizeof id))
         return bulla_fail(call, BULLA_ECORRUPT, "an import key has no legal length");
     bulla_view bind = bulla_bind_import(store->id, id, bulla_rows_number(&rows, 2), bound);
     bulla_record_key from = bulla_root_key(&store->root);
     BULLA_TRY(bulla_secret_new(call, old.len - BULLA_RECORD_OVERHEAD, &der));
-    BULLA_TRY(bulla_record_open(&from, call, bind, old, bulla_secret_fill(der)));
+    if (bulla_record_open(&from, NULL, bind, old, bulla_secret_fill(der)) != BULLA_OK)
+        return bulla_fail(call, BULLA_ECORRUPT, "an import key does not open under the root key");
     BULLA_TRY(der_seal(call, root, bind, bulla_secret_borrow(der), &sealed));
     return bulla_db_run(&store->db, call, BULLA_SQL_IMPORT_RESEAL,
                         BULLA_ARGS(BULLA_INT(*key), BULLA_BLOB(bulla_view_of(sealed.bytes, sealed.len))));

@@ -97,7 +97,7 @@ static bulla_status pending_next(bulla_store *store, bulla_call *call, int64_t n
 static bulla_status pending_serve(bulla_store *store, bulla_call *call, int64_t now_s, const pending *key,
                                   bool *destroyed)
 {
-    if (key->deletion_s <= now_s && key->due_seen_s != 0 && key->due_seen_s + SURE_S <= now_s) {
+    if (key->deletion_s <= now_s && key->due_seen_s != 0 && key->due_seen_s <= now_s - SURE_S) {
         *destroyed = true;
         return destroy(store, call, key->seq, now_s);
     }

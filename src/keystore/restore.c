@@ -226,6 +226,17 @@ static bulla_status restore_record(bulla_store *store, bulla_call *call)
     return bulla_session_commit(&session, call);
 }
 
+typedef struct finding {
+    char text[200];
+} finding;
+
+/* The first one says most: others may follow from it. */
+static void finding_keep(void *arg, const char *text)
+{
+    finding *first = arg;
+    if (first->text[0] == '\0') (void)snprintf(first->text, sizeof first->text, "%s", text);
+}
+
 static bulla_status staged_verify(const bulla_restore_plan *plan, bulla_call *call, const char *file, restored *said)
 {
     BULLA_AUTO(bulla_store) *store = NULL;
@@ -233,7 +244,11 @@ static bulla_status staged_verify(const bulla_restore_plan *plan, bulla_call *ca
     BULLA_TRY(database_verify(file, call, said));
     BULLA_TRY(bulla_path_join(call, plan->path, STAGE_NAME, folder));
     BULLA_TRY(bulla_store_open(call, folder, plan->opener, &store));
-    BULLA_TRY(bulla_store_check(store, call, NULL, NULL));
+    finding first = {""};
+    bulla_status status = bulla_store_check(store, call, finding_keep, &first);
+    if (status == BULLA_ECORRUPT && first.text[0] != '\0')
+        return bulla_fail(call, status, "the keystore in the backup is not sound: %s", first.text);
+    BULLA_TRY(status);
     return restore_record(store, call);
 }
 
@@ -246,6 +261,8 @@ static bulla_status restore_into(const bulla_restore_plan *plan, bulla_call *cal
     if (into->fd < 0) return bulla_file_fail(call, "open", file);
     BULLA_TRY(message_read(plan, call, source, into));
     if (fsync(into->fd) != 0) return bulla_file_fail(call, "write", file);
+    (void)close(into->fd); /* once SQLite has opened the file, closing it here would drop SQLite's locks (POSIX) */
+    into->fd = -1;
     BULLA_TRY(staged_verify(plan, call, file, into));
     return bulla_folder_install(folder, call);
 }

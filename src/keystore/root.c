@@ -25,7 +25,7 @@ static bulla_status root_take(bulla_root *root, bulla_call *call, const bulla_se
 {
     bulla_view bytes = bulla_secret_borrow(secret);
     if (bytes.len != BULLA_MATERIAL_LEN)
-        return bulla_fail(call, BULLA_EINTEGRITY, "the root key has %zu bytes instead of %u", bytes.len,
+        return bulla_fail(call, BULLA_ECORRUPT, "the root key has %zu bytes instead of %u", bytes.len,
                           BULLA_MATERIAL_LEN);
     return bulla_aead_new(call, bytes, &root->aead);
 }
@@ -39,7 +39,13 @@ static bulla_status root_unwrap(bulla_store *store, bulla_call *call, const bull
     bulla_rows_text(rows, 2, address, sizeof address);
     BULLA_TRY(root_context(call, store->id, &context));
     BULLA_TRY(store->opener.open(store->opener.arg, call, address, &provider));
-    return bulla_provider_unwrap(provider, call, context, &wrapped, out_secret);
+    bulla_status status = bulla_provider_unwrap(provider, call, context, &wrapped, out_secret);
+    if (status != BULLA_EINTEGRITY && status != BULLA_ENOKEY) return status;
+    /* Said as it is, it would be read as a fault of the message, or as the lack of a key, that somebody asks about. */
+    return bulla_fail(call, BULLA_ECONFIG,
+                      "the key at %.100s is not the one that protects the root key of the keystore %.70s: put that one "
+                      "back there, or restore a backup",
+                      address, store->path);
 }
 
 bulla_status bulla_root_need(bulla_store *store, bulla_call *call)
@@ -50,8 +56,9 @@ bulla_status bulla_root_need(bulla_store *store, bulla_call *call)
     if (store->root.aead != NULL) return BULLA_OK;
     BULLA_TRY(bulla_rows_open(&store->db, call, BULLA_SQL_ROOT_GET, NULL, 0, &rows));
     BULLA_TRY(bulla_rows_next(&rows, call, &found));
-    bulla_root root = {.generation = found ? (uint32_t)bulla_rows_number(&rows, 0) : 0};
-    if (!found || !bulla_rows_copy(&rows, 1, root.id, sizeof root.id))
+    int64_t generation = found ? bulla_rows_number(&rows, 0) : 0;
+    bulla_root root = {.generation = (uint32_t)generation};
+    if (!found || generation < 1 || generation >= UINT32_MAX || !bulla_rows_copy(&rows, 1, root.id, sizeof root.id))
         return bulla_fail(call, BULLA_ECORRUPT, "the keystore %s has lost the row of its root key", store->path);
     BULLA_TRY(root_unwrap(store, call, &rows, &secret));
     BULLA_TRY(root_take(&root, call, secret));
@@ -143,7 +150,12 @@ static bulla_status versions_reseal(bulla_store *store, bulla_call *call, const 
         uint8_t bound[BULLA_BIND_LEN], sealed[BULLA_SEALED_LEN];
         BULLA_TRY(bulla_call_check(call));
         bulla_view bind = bulla_bind_version(store->id, &row.key, row.version, bound);
-        BULLA_TRY(bulla_record_rewrap(&from, &to, call, bind, bulla_view_of(row.sealed, sizeof row.sealed), sealed));
+        bulla_status status =
+            bulla_record_rewrap(&from, &to, call, bind, bulla_view_of(row.sealed, sizeof row.sealed), sealed);
+        if (status == BULLA_EINTEGRITY || bulla_status_class(status) == BULLA_CLASS_CALLER)
+            return bulla_fail(call, BULLA_ECORRUPT, "version %u of key number %lld does not open under the root key",
+                              row.version, (long long)row.key.seq);
+        BULLA_TRY(status);
         BULLA_TRY(bulla_db_run(&store->db, call, BULLA_SQL_VERSION_RESEAL,
                                BULLA_ARGS(BULLA_INT(row.key.seq), BULLA_INT(row.version),
                                           BULLA_BLOB(bulla_view_of(sealed, sizeof sealed)))));

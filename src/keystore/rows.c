@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <time.h>
 
+#define MAX_DATE_S (INT64_C(1) << 48)
+
 void bulla_id_text(const uint8_t id[BULLA_ID_LEN], char out[BULLA_KEY_ID_TEXT + 1])
 {
     bulla_hex_encode(bulla_view_of(id, BULLA_ID_LEN), out);
@@ -47,6 +49,16 @@ bulla_status bulla_name_check(bulla_call *call, const char *name, const char *wh
     return BULLA_OK;
 }
 
+/* created, rotated, rewrapped, deletion, due_seen: so that to add a period to one never overflows. */
+static bool dates_are_legal(const bulla_rows *rows)
+{
+    for (int column = 9; column <= 13; column++) {
+        int64_t date = bulla_rows_number(rows, column);
+        if (date < 0 || date > MAX_DATE_S) return false;
+    }
+    return true;
+}
+
 static bool row_is_legal(const bulla_rows *rows)
 {
     int64_t type = bulla_rows_number(rows, 3), usage = bulla_rows_number(rows, 4), state = bulla_rows_number(rows, 5);
@@ -54,7 +66,7 @@ static bool row_is_legal(const bulla_rows *rows)
     return type >= BULLA_KEY_AES256_GCM && type <= BULLA_KEY_RSA && usage >= BULLA_USAGE_WRAP &&
            usage <= BULLA_USAGE_MAC && state >= BULLA_KEY_ENABLED && state <= BULLA_KEY_DESTROYED && primary >= 0 &&
            primary <= UINT32_MAX && period >= 0 && period <= UINT32_MAX &&
-           bulla_rows_view(rows, 2).len <= BULLA_MAX_NAME;
+           bulla_rows_view(rows, 2).len <= BULLA_MAX_NAME && dates_are_legal(rows);
 }
 
 bulla_status bulla_key_row_read(const bulla_rows *rows, bulla_call *call, bulla_key_row *out_row)

@@ -60,7 +60,7 @@ static bulla_status enter(bulla_store *store, bulla_call *call, bulla_session *o
 {
     BULLA_TRY(bulla_call_check(call));
     if (store->pid != getpid())
-        return bulla_fail(call, BULLA_EINTERNAL, "the keystore was opened before a fork: open it again in the child");
+        return bulla_fail(call, BULLA_EINTERNAL, "the keystore was opened before a fork: open keystores after it");
     (void)pthread_mutex_lock(&store->lock);
     out_session->store = store;
     bulla_db_serve(&store->db, call);
@@ -71,6 +71,7 @@ static bulla_status enter(bulla_store *store, bulla_call *call, bulla_session *o
 static bulla_status begin(bulla_store *store, bulla_call *call, bulla_sql how, bulla_session *session)
 {
     BULLA_TRY(enter(store, call, session));
+    bulla_db_flush_again(&store->db);
     reap(store, call); /* by what is known: what another process has scheduled since is done by the next call */
     BULLA_TRY(bulla_db_run(&store->db, call, how, NULL, 0));
     session->begun = true;

@@ -85,7 +85,7 @@ void bulla_store_unref(bulla_store *store)
     if (store == NULL || !bulla_refs_drop(&store->refs)) return;
     bulla_store_forget(store);
     bulla_root_drop(&store->root);
-    /* In a forked child the connection is the parent's: closing it would drop the parent's file locks. */
+    /* In a forked child the connection is the parent's: SQLite must not touch it there (howtocorrupt.html, 2.6). */
     if (store->pid == getpid()) bulla_db_close(&store->db);
     (void)pthread_mutex_destroy(&store->lock);
     bulla_free(store->env, store);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 typedef struct buffer {
     uint8_t *data;
@@ -160,7 +161,31 @@ static void test_a_damaged_keystore_in_a_genuine_backup_is_not_installed(void **
     backup(self, NULL, &saved);
     lose_the_store(self);
     assert_status(restore(self, NULL, &saved, NULL), BULLA_ECORRUPT);
+    assert_non_null(strstr(self->call.why, "version 1 does not open"));
     assert_int_equal(kit_files(self->store), 0);
+    free(saved.data);
+}
+
+/* SQLite would play such a log into the keystore that comes to its place. */
+static void test_the_log_of_a_lost_database_is_in_the_way(void **state)
+{
+    static const char *const logs[] = {"wal", "journal"};
+    kit *self = *state;
+    buffer saved = {.data = NULL};
+    char log[160];
+    backup(self, NULL, &saved);
+    lose_the_store(self);
+    assert_int_equal(mkdir(self->store, 0700), 0);
+    for (size_t i = 0; i < 2; i++) {
+        (void)snprintf(log, sizeof log, "%s-%s", self->db, logs[i]);
+        FILE *file = fopen(log, "wb");
+        assert_int_equal(fclose(file), 0);
+        assert_status(restore(self, NULL, &saved, NULL), BULLA_EEXISTS);
+        assert_non_null(strstr(self->call.why, log));
+        assert_status(bulla_keystore_create(self->house, &self->call, self->root), BULLA_EEXISTS);
+        assert_int_equal(unlink(log), 0);
+    }
+    kit_ok(self, restore(self, NULL, &saved, NULL));
     free(saved.data);
 }
 
@@ -188,6 +213,7 @@ int main(void)
         TEST(test_a_backup_that_is_cut_or_altered_leaves_nothing),
         TEST(test_a_message_that_is_no_backup_says_so),
         TEST(test_a_damaged_keystore_in_a_genuine_backup_is_not_installed),
+        TEST(test_the_log_of_a_lost_database_is_in_the_way),
         TEST(test_a_backup_leaves_no_file_behind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -40,6 +40,9 @@ static void copy_file(const char *from, const char *to)
     (void)close(out);
 }
 
+#define EVENT_STAYS                                                                                                    \
+    "CREATE TRIGGER event_stays BEFORE DELETE ON event BEGIN SELECT raise(ABORT, 'the history only grows'); END"
+
 /* Whatever SQL does to the file is found; each in a copy of its own, so that one does not hide another. */
 static void test_every_kind_of_damage_is_found(void **state)
 {
@@ -74,8 +77,15 @@ static void test_every_kind_of_damage_is_found(void **state)
         "DELETE FROM store",
         "DELETE FROM root",
         "UPDATE root SET blob = zeroblob(length(blob))",
-        "DROP TRIGGER event_stays; DELETE FROM event WHERE number = 3",
-        "DROP TRIGGER event_stays; DELETE FROM event WHERE number = (SELECT max(number) FROM event)",
+        "DROP TRIGGER event_stays; DELETE FROM event WHERE number = 3;" EVENT_STAYS,
+        "DROP TRIGGER event_stays; DELETE FROM event WHERE number = (SELECT max(number) FROM event);" EVENT_STAYS,
+        "DROP TRIGGER event_stays",
+        "CREATE TRIGGER spy AFTER UPDATE ON key_version BEGIN INSERT INTO tag VALUES (1, 's', hex(old.sealed)); END",
+        "CREATE VIEW keys AS SELECT * FROM key",
+        "UPDATE key SET name = printf('%.*c', 200, 'x') WHERE name = 'b'",
+        "UPDATE key SET rewrapped = -1 WHERE name = 'b'",
+        "UPDATE key SET rewrapped = 9223372036854775807 WHERE name = 'b'",
+        "UPDATE root SET generation = 4294967297",
         "DROP INDEX key_name; UPDATE key SET name = 'a'",
     };
     kit *self = *state;

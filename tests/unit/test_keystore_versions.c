@@ -2,8 +2,10 @@
 #include "cmocka_all.h"
 #include "keystore_kit.h"
 
+#include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static void test_old_versions_go_on_unwrapping_after_a_rotation(void **state)
 {
@@ -149,6 +151,33 @@ static void test_a_root_rotation_protects_every_key_anew_and_changes_no_data_key
     kit_sound(self);
 }
 
+static int64_t hasty_ticks_ns(void *arg)
+{
+    static int64_t now_ns;
+    (void)arg;
+    return now_ns += 100000000; /* a tenth of a second at every look */
+}
+
+/* While somebody reads an older state the log cannot be emptied. */
+static void test_an_old_root_key_leaves_the_files_once_nobody_reads_it(void **state)
+{
+    kit *self = *state;
+    uint8_t blob[256];
+    sqlite3 *reader = NULL;
+    kit_key(self, "a");
+    size_t len = kit_sql_bytes(self, "SELECT blob FROM root", blob, sizeof blob);
+    assert_int_equal(sqlite3_open_v2(self->db, &reader, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(reader, "BEGIN; SELECT * FROM root", NULL, NULL, NULL), SQLITE_OK);
+    self->world.env.ticks_ns = hasty_ticks_ns;
+    bulla_call_deadline_set(&self->call, 10000);
+    assert_ok(bulla_keystore_root_rotate(self->house, &self->call, NULL));
+    bulla_call_deadline_set(&self->call, 0);
+    assert_true(kit_find_in_files(self, blob, len) > 0);
+    assert_int_equal(sqlite3_close(reader), SQLITE_OK);
+    (void)kit_info(self, "a");
+    assert_int_equal(kit_find_in_files(self, blob, len), 0);
+}
+
 static void test_a_root_key_of_another_store_is_refused(void **state)
 {
     kit *self = *state;
@@ -156,7 +185,38 @@ static void test_a_root_key_of_another_store_is_refused(void **state)
     bulla_close(self->house);
     kit_sql(self, "UPDATE store SET id = randomblob(16)");
     self->house = kit_house_open(self, NULL);
-    assert_status(bulla_key_rotate(self->house, &self->call, "a", NULL), BULLA_EINTEGRITY);
+    assert_status(bulla_key_rotate(self->house, &self->call, "a", NULL), BULLA_ECONFIG);
+}
+
+/* Not "altered message", not "no such key": nothing is wrong with what somebody wants to open. */
+static void test_a_wrong_root_key_is_named_with_its_address(void **state)
+{
+    kit *self = *state;
+    char path[128];
+    kit_key(self, "a");
+    bulla_wrapped *wrapped = kit_wrap(self, "local:a", 5);
+    (void)snprintf(path, sizeof path, "%s/root.key", self->dir);
+    assert_int_equal(truncate(path, 0), 0);
+    FILE *file = fopen(path, "wb");
+    assert_int_equal(fwrite("another root key of 32 bytes....", 1, 32, file), 32);
+    (void)fclose(file);
+    kit_house_again(self);
+    assert_status(kit_unwrap(self, "local:a", wrapped, 5), BULLA_ECONFIG);
+    assert_non_null(strstr(self->call.why, "root key"));
+    assert_non_null(strstr(self->call.why, path));
+    kit_sql(self, "UPDATE root SET address = replace(address, 'name=root', 'name=another')");
+    assert_status(kit_unwrap(self, "local:a", wrapped, 5), BULLA_ECONFIG);
+    bulla_wrapped_free(wrapped);
+}
+
+static void test_a_version_that_does_not_open_stops_a_root_rotation_as_damage(void **state)
+{
+    kit *self = *state;
+    kit_key(self, "a");
+    kit_sql(self, "UPDATE key_version SET sealed = zeroblob(81)");
+    assert_status(bulla_keystore_root_rotate(self->house, &self->call, NULL), BULLA_ECORRUPT);
+    kit_sql(self, "DELETE FROM key_version; UPDATE root SET generation = 4294967295");
+    assert_status(bulla_keystore_root_rotate(self->house, &self->call, NULL), BULLA_ECORRUPT);
 }
 
 static bulla_status count_version(void *arg, bulla_call *call, const bulla_version_info *info)
@@ -191,7 +251,10 @@ int main(void)
         TEST(test_material_moved_to_another_row_does_not_open),
         TEST(test_due_rotations_are_made_once_and_dates_never_run_back),
         TEST(test_a_root_rotation_protects_every_key_anew_and_changes_no_data_key),
+        TEST(test_an_old_root_key_leaves_the_files_once_nobody_reads_it),
         TEST(test_a_root_key_of_another_store_is_refused),
+        TEST(test_a_wrong_root_key_is_named_with_its_address),
+        TEST(test_a_version_that_does_not_open_stops_a_root_rotation_as_damage),
         TEST(test_more_versions_than_a_page_are_visited_in_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
