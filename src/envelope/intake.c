@@ -10,9 +10,16 @@ static bulla_status told(bulla_call *call, bulla_status status, const char *who)
     return bulla_fail(call, status, "the %s failed: %s", who, bulla_status_text(status));
 }
 
+/* So that a sentence about an earlier failure is not taken for one about this. */
+static void forget(bulla_call *call)
+{
+    if (call != NULL) call->status = BULLA_OK;
+}
+
 bulla_status bulla_source_read(const bulla_source *source, bulla_call *call, uint8_t *buf, size_t len, size_t *out_len)
 {
     size_t got = 0;
+    forget(call);
     BULLA_TRY(told(call, source->read(source->arg, call, buf, len, &got), "source"));
     if (got > len) return bulla_fail(call, BULLA_ECONTRACT, "the source gave more bytes than it was asked for");
     *out_len = got;
@@ -22,6 +29,7 @@ bulla_status bulla_source_read(const bulla_source *source, bulla_call *call, uin
 bulla_status bulla_sink_write(const bulla_sink *sink, bulla_call *call, uint64_t offset, bulla_view bytes)
 {
     if (bytes.len == 0) return BULLA_OK;
+    forget(call);
     return told(call, sink->write(sink->arg, call, offset, bytes), "sink");
 }
 

@@ -49,16 +49,15 @@ static bulla_status no_recipient(bulla_call *call, const bulla_header *header)
         (const char *)first.data);
 }
 
-/* One wrapped key with one provider. A data key of a length that its suite does not take is not the message's. */
+/* One wrapped key with one provider. A data key of a length that the suite does not take is not the message's: it is
+ * replaced by a random one, which fails where any wrong key does. Answering differently here would tell whoever sends
+ * forged RSA PKCS#1 v1.5 entries which of them had good padding. */
 static bulla_status attempt(bulla_call *call, bulla_provider *provider, const bulla_wrapped *wrapped,
                             bulla_context *context, size_t key_len, bulla_secret **out_dek)
 {
     BULLA_AUTO(bulla_secret) *dek = NULL;
     BULLA_TRY(bulla_provider_unwrap(provider, call, context, wrapped, &dek));
-    size_t len = bulla_secret_borrow(dek).len;
-    if (len != key_len)
-        return bulla_fail(call, BULLA_EINTEGRITY, "a wrapped data key holds %zu bytes, the message's suite takes %zu",
-                          len, key_len);
+    if (bulla_secret_borrow(dek).len != key_len) return bulla_secret_random(call, key_len, out_dek);
     *out_dek = BULLA_TAKE(dek);
     return BULLA_OK;
 }
