@@ -42,7 +42,7 @@ typedef struct bulla_provider_ops {
     bulla_status (*rewrap)(bulla_provider *provider, bulla_call *call, bulla_context *context,
                            const bulla_wrapped *wrapped, bulla_wrapped **out_wrapped); /* optional: unwrap, wrap */
     bulla_status (*rotate)(bulla_provider *provider, bulla_call *call, uint32_t *out_version);
-    void (*purge)(bulla_provider *provider, bulla_view key_id); /* optional; wrappers pass it on */
+    void (*purge)(bulla_provider *provider, bulla_view key_id); /* optional; wrappers pass it on; calls no house */
     void (*destroy)(bulla_provider *provider);                  /* last reference gone; required */
 } bulla_provider_ops;
 

@@ -44,8 +44,9 @@ static bulla_status options_read(bulla_call *call, const bulla_options *options,
     }
     if (read.store != NULL && (read.store[0] == '\0' || strlen(read.store) > MAX_PATH))
         return bulla_fail(call, BULLA_EINVAL, "the keystore's path is empty or over %u bytes", MAX_PATH);
-    if (read.cache != NULL && read.cache->ttl_ms == 0)
-        return bulla_fail(call, BULLA_EINVAL, "the cache needs a time to live: set cache.ttl_ms");
+    if (read.cache != NULL &&
+        (read.cache->size < offsetof(bulla_cache_options, max_entries) || read.cache->ttl_ms == 0))
+        return bulla_fail(call, BULLA_EINVAL, "the cache needs its size and a time to live: set cache.ttl_ms");
     *out_options = read;
     return BULLA_OK;
 }
@@ -72,6 +73,12 @@ static bulla_status local_scheme_open(void *arg, bulla_call *call, const char *a
     return bulla_local_open(store, call, parsed.body, out_provider);
 }
 
+/* Of what this version of the library knows, as much as the program was built with. */
+static size_t cache_len(const bulla_cache_options *cache)
+{
+    return cache->size < sizeof *cache ? cache->size : sizeof *cache;
+}
+
 static bulla_status house_new(bulla_call *call, const bulla_options *options, bulla **out_house)
 {
     void *memory = NULL;
@@ -80,7 +87,7 @@ static bulla_status house_new(bulla_call *call, const bulla_options *options, bu
     house->refs = 1;
     house->env = bulla_env_of(call);
     house->has_cache = options->cache != NULL;
-    if (house->has_cache) house->cache = *options->cache;
+    if (house->has_cache) memcpy(&house->cache, options->cache, cache_len(options->cache));
     (void)pthread_mutex_init(&house->lock, NULL);
     (void)pthread_mutex_init(&house->store_lock, NULL);
     bulla_registry_init(&house->registry);
@@ -124,8 +131,8 @@ void bulla_close(bulla *house)
 
 bulla_status bulla_scheme_add(bulla *house, bulla_call *call, const bulla_scheme *scheme)
 {
-    if (scheme == NULL || scheme->name == NULL || scheme->open == NULL)
-        return bulla_fail(call, BULLA_EINVAL, "a scheme needs a name and a function that opens its addresses");
+    if (house == NULL || scheme == NULL || scheme->name == NULL || scheme->open == NULL)
+        return bulla_fail(call, BULLA_EINVAL, "a scheme needs a house, a name and a function that opens its addresses");
     (void)pthread_mutex_lock(&house->lock);
     bulla_status status = bulla_registry_add(&house->registry, call, scheme);
     (void)pthread_mutex_unlock(&house->lock);
@@ -191,7 +198,7 @@ bulla_status bulla_house_admit(bulla_call *call)
 bulla_status bulla_provider_open(bulla *house, bulla_call *call, const char *address, bulla_provider **out_provider)
 {
     BULLA_AUTO(bulla_provider) *backend = NULL;
-    if (address == NULL) return bulla_fail(call, BULLA_EINVAL, "no address is given");
+    if (house == NULL || address == NULL) return bulla_fail(call, BULLA_EINVAL, "no house or no address is given");
     BULLA_TRY(bulla_house_admit(call));
     BULLA_TRY(bulla_house_backend_open(house, call, address, &backend));
     return bulla_stack_new(house, call, backend, out_provider);

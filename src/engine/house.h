@@ -20,7 +20,7 @@ struct bulla {
     bool has_cache;
     bulla_cache_options cache;
 
-    pthread_mutex_t lock; /* over registry and guards; nothing is called with it held */
+    pthread_mutex_t lock; /* over registry and guards; with it held only purge is called */
     bulla_registry registry;
     bulla_guard *guards; /* every provider given out and not yet released */
 

@@ -68,6 +68,18 @@ bulla_status bulla_folder_check(bulla_call *call, const char *path, bool there)
     return there ? BULLA_OK : logs_check(call, path);
 }
 
+/* Makes the entry of a folder just made durable. Who may write the one above but not read it cannot. */
+static bulla_status made_sync(bulla_call *call, const char *path)
+{
+    char above[BULLA_DB_PATH];
+    BULLA_TRY(bulla_path_join(call, path, "..", above));
+    int fd = open(above, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return errno == EACCES ? BULLA_OK : bulla_file_fail(call, "open the folder", above);
+    bulla_status status = fsync(fd) == 0 ? BULLA_OK : bulla_file_fail(call, "write", above);
+    (void)close(fd);
+    return status;
+}
+
 /* Makes the folder and those above it, readable by nobody else. */
 static bulla_status folder_make(bulla_call *call, const char *path, bool *out_made)
 {
@@ -79,6 +91,7 @@ static bulla_status folder_make(bulla_call *call, const char *path, bool *out_ma
         part[i] = '\0';
         *out_made = mkdir(part, 0700) == 0;
         if (!*out_made && errno != EEXIST) return bulla_file_fail(call, "make the folder", part);
+        if (*out_made) BULLA_TRY(made_sync(call, part));
     }
     return BULLA_OK;
 }
@@ -175,6 +188,7 @@ bulla_status bulla_folder_install(bulla_folder *folder, bulla_call *call)
     if (renameat(folder->fd, staged_files[0], folder->fd, BULLA_DB_FILE) != 0)
         return bulla_file_fail(call, "put the keystore into", folder->path);
     folder->made = false; /* it holds something now */
-    BULLA_TRY(sync_at(call, folder->fd, ".", folder->path));
-    return sync_at(call, folder->fd, "..", folder->path);
+    if (sync_at(call, folder->fd, ".", folder->path) == BULLA_OK) return BULLA_OK;
+    return bulla_fail(call, BULLA_EUNKNOWN, "the keystore is in %s, but the disk failed to keep that: look again",
+                      folder->path);
 }

@@ -23,6 +23,13 @@ static void test_a_house_without_a_keystore_says_so(void **state)
     bulla_close(house);
 }
 
+static bulla_status open_memory(void *arg, bulla_call *call, const char *address, bulla_provider **out_provider)
+{
+    unsigned *num = arg;
+    ++*num;
+    return memory_provider_new(call, address, 1, out_provider);
+}
+
 static void test_options_that_cannot_be_right_are_refused(void **state)
 {
     kit *self = *state;
@@ -34,16 +41,16 @@ static void test_options_that_cannot_be_right_are_refused(void **state)
     assert_status(bulla_open(&self->call, &options, &house), BULLA_EINVAL);
     options = (bulla_options){.size = sizeof options, .aead = "rot13"};
     assert_status(bulla_open(&self->call, &options, &house), BULLA_EUNSUPPORTED);
+    bulla_provider *provider = NULL;
+    const bulla_scheme scheme = {.name = "memory", .open = open_memory};
+    const bulla_cache_options no_size = {.ttl_ms = 1};
+    options = (bulla_options){.size = sizeof options, .cache = &no_size};
+    assert_status(bulla_open(&self->call, &options, &house), BULLA_EINVAL);
+    assert_status(bulla_provider_open(NULL, &self->call, "env:A", &provider), BULLA_EINVAL);
+    assert_status(bulla_scheme_add(NULL, &self->call, &scheme), BULLA_EINVAL);
     options = (bulla_options){.size = sizeof options, .cache = &no_ttl};
     assert_status(bulla_open(&self->call, &options, &house), BULLA_EINVAL);
     assert_null(house);
-}
-
-static bulla_status open_memory(void *arg, bulla_call *call, const char *address, bulla_provider **out_provider)
-{
-    unsigned *num = arg;
-    ++*num;
-    return memory_provider_new(call, address, 1, out_provider);
 }
 
 static void test_a_scheme_of_ones_own_opens_providers_behind_the_guard(void **state)
