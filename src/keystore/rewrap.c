@@ -144,16 +144,14 @@ static bulla_status cursor_read(bulla_store *store, bulla_call *call, const bull
     return BULLA_OK;
 }
 
+/* The last row of the next step, 0 when there are none. */
 static bulla_status step_end(bulla_store *store, bulla_call *call, const bulla_key_row *key, int64_t cursor,
                              int64_t *out_end)
 {
-    BULLA_ROWS(rows);
-    bool found = false;
-    BULLA_TRY(bulla_rows_open(&store->db, call, BULLA_SQL_DEK_STEP_END,
-                              BULLA_ARGS(BULLA_INT(key->seq), BULLA_INT(cursor), BULLA_INT(STEP_ROWS)), &rows));
-    BULLA_TRY(bulla_rows_next(&rows, call, &found));
-    *out_end = found && bulla_rows_number(&rows, 0) > 0 ? bulla_rows_number(&rows, 1) : 0;
-    return BULLA_OK;
+    const bulla_sql_arg args[] = {BULLA_INT(key->seq), BULLA_INT(cursor), BULLA_INT(STEP_ROWS)};
+    BULLA_TRY(bulla_db_number(&store->db, call, BULLA_SQL_DEK_STEP_END, args, 3, 0, out_end));
+    if (*out_end != 0) return BULLA_OK;
+    return bulla_db_number(&store->db, call, BULLA_SQL_DEK_LAST, args, 2, 0, out_end); /* fewer than a whole step */
 }
 
 static bulla_status rows_rewrap(rewrap *step, int64_t cursor, int64_t end)
