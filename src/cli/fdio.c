@@ -39,6 +39,8 @@ static bulla_status status_of(int code)
 
 bulla_status cli_errno_fail(bulla_call *call, int code, const char *doing)
 {
+    /* A signal ended the system call: that was asked for, unless it was another signal. */
+    if (code == EINTR && call != NULL) CLI_TRY(bulla_call_check(call));
     bulla_status status = bulla_fail(call, status_of(code), "%s: %s", doing, strerror(code));
     if (call != NULL) call->native = code;
     return status;
@@ -50,7 +52,7 @@ bulla_status cli_input_take(bulla_call *call, int fd, struct cli_input *out_inpu
 {
     struct cli_input input = {.fd = fd};
     if (fstat(fd, &input.st) != 0) return cli_errno_fail(call, errno, "cannot look at it");
-    if (S_ISDIR(input.st.st_mode)) return bulla_fail(call, BULLA_EINVAL, "is a folder: use -R for whole trees");
+    if (S_ISDIR(input.st.st_mode)) return bulla_fail(call, BULLA_EINVAL, "is a folder, not a file");
     off_t start = lseek(fd, 0, SEEK_CUR);
     input.start = start > 0 ? (uint64_t)start : 0;
     if (S_ISREG(input.st.st_mode)) (void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);

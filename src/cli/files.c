@@ -150,14 +150,14 @@ static bulla_status stream_do(struct cli_files *files)
     CLI_TRY(cli_place_open_output(&cli->call, output, &place));
     if (place.fd == STDOUT_FILENO && cli->json)
         return cli_usage(cli, "--json needs standard output for itself: say -o FILE");
-    return files->job(files->arg, cli,
-                      &(struct cli_task){.in_fd = STDIN_FILENO,
-                                         .in_path = "standard input",
-                                         .out_fd = place.fd,
-                                         .out_dir = place.dir_fd,
-                                         .out_name = place.name,
-                                         .out_path = place.path,
-                                         .any_input = true});
+    CLI_TRY(cli_files_do(files, &(struct cli_task){.in_fd = STDIN_FILENO,
+                                                   .in_path = "standard input",
+                                                   .out_fd = place.fd,
+                                                   .out_dir = place.dir_fd,
+                                                   .out_name = place.name,
+                                                   .out_path = place.path,
+                                                   .any_input = true}));
+    return files->worst;
 }
 
 /* One stream for several files is not what -o - means, and "-" is no folder. */

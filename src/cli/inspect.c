@@ -199,6 +199,7 @@ static bulla_status run(struct cli *cli, int argc, char **argv)
         if (status == BULLA_OK) continue;
         cli_report(cli, strcmp(path, "-") == 0 ? "standard input" : path);
         worst = cli_graver(worst, status);
+        if (bulla_status_class(status) == BULLA_CLASS_STOP) break;
     }
     return worst;
 }

@@ -70,9 +70,11 @@ static bulla_status place_check(bulla_call *call, int dir_fd, const char *name, 
     struct stat st;
     if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
         return errno == ENOENT ? BULLA_OK : cli_errno_fail(call, errno, "cannot look at the output's place");
-    if (!replace) return bulla_fail(call, BULLA_EEXISTS, "the output is there already; --force replaces it");
-    if (!S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))
-        return bulla_fail(call, BULLA_EEXISTS, "the output's place is taken by something that is not a file");
+    bool replaceable = S_ISREG(st.st_mode) || S_ISLNK(st.st_mode);
+    if (!replaceable)
+        return bulla_fail(call, BULLA_EEXISTS, "the place of the output %.160s is taken by what is not a file", name);
+    if (!replace)
+        return bulla_fail(call, BULLA_EEXISTS, "the output %.160s is there already; --force replaces it", name);
     return BULLA_OK;
 }
 

@@ -22,10 +22,7 @@ bulla_status cli_usage(struct cli *cli, const char *format, ...)
 
 bulla_status cli_errno(struct cli *cli, const char *what)
 {
-    int error = errno;
-    /* A system call that a signal ended: say so, not "Interrupted system call". */
-    if (error == EINTR) CLI_TRY(bulla_call_check(&cli->call));
-    return cli_errno_fail(&cli->call, error, what);
+    return cli_errno_fail(&cli->call, errno, what);
 }
 
 static const char *class_name(bulla_class class_)

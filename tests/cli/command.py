@@ -2,7 +2,9 @@
 """A folder of its own and the command in it, for the tests of the verbs. The command is $BULLA."""
 import json
 import os
+import re
 import shutil
+import signal
 import subprocess
 import tempfile
 import unittest
@@ -68,6 +70,13 @@ class CommandTest(unittest.TestCase):
         plain.write_bytes(data)
         self.bulla("encrypt", "-r", self.key, *args, name)
         return plain, self.dir / f"{name}.bulla"
+
+    def waits(self, pid):
+        """Whether the command has set its signals and sleeps."""
+        with open(f"/proc/{pid}/status", encoding="ascii") as file:
+            text = file.read()
+        caught = int(re.search(r"SigCgt:\s*(\w+)", text).group(1), 16)
+        return caught >> (signal.SIGTERM - 1) & 1 and "State:\tS" in text
 
     def names(self, folder="."):
         """What is in a folder, without the keys."""

@@ -273,6 +273,7 @@ class Streams(CommandTest):
         self.assertEqual(done.returncode, FATAL)
         self.assertLess(len(done.stdout), 1 << 20)
         self.assertEqual(done.stdout.strip(b"\0"), b"")
+        self.assertIn(b"standard input: ", done.stderr)
         self.assertIn(b"throw it away", done.stderr)
 
     def test_signed_stream_goes_to_a_file_only(self):

@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """bulla inspect: what a header says, without a key and without harm to who looks."""
 import os
+import subprocess
+import time
 import unittest
 
-from command import CALLER, FATAL, CommandTest
+from command import BULLA, CALLER, FATAL, STOP, CommandTest
 
 
 class Inspect(CommandTest):
@@ -68,6 +70,25 @@ class Inspect(CommandTest):
         (self.dir / "bad").write_bytes(b"hello")
         self.assertIn(b"f.bulla:", self.bulla("inspect", "bad", "f.bulla", status=CALLER))
         self.assertIn("bad: ", self.stderr)
+
+    def test_folder_is_refused_without_advice_that_does_not_help(self):
+        (self.dir / "t").mkdir()
+        self.bulla("inspect", "t", status=CALLER)
+        self.assertIn("t: is a folder", self.stderr)
+        self.assertNotIn("-R", self.stderr)
+
+    def test_a_signal_ends_it_while_it_waits_for_a_pipe(self):
+        for name in ("a", "b"):
+            os.mkfifo(self.dir / name)
+        child = subprocess.Popen([BULLA, "inspect", "a", "b"], cwd=self.dir, env=self.env, stderr=subprocess.PIPE)
+        self.addCleanup(child.kill)
+        deadline = time.monotonic() + 30
+        while not self.waits(child.pid):
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.01)
+        child.terminate()
+        told = child.communicate(timeout=30)[1]
+        self.assertEqual((child.returncode, told.count(b"ECANCELLED"), told.count(b"\n")), (STOP, 1, 1), told)
 
     def test_rubbish_is_an_error_and_no_crash(self):
         for data in (b"", b"\2", b"\2\4\x78", os.urandom(1000), bytes(100000)):

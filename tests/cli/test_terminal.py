@@ -3,7 +3,6 @@
 """What is different on a terminal, what signals do, and what the process lets others see."""
 import os
 import pty
-import re
 import resource
 import select
 import signal
@@ -85,12 +84,6 @@ class Process(CommandTest):
             self.assertLess(time.monotonic(), deadline)
             self.assertIsNone(child.poll())
             time.sleep(0.01)
-
-    def waits(self, pid):
-        with open(f"/proc/{pid}/status", encoding="ascii") as file:
-            text = file.read()
-        caught = int(re.search(r"SigCgt:\s*(\w+)", text).group(1), 16)
-        return caught >> (signal.SIGTERM - 1) & 1 and "State:\tS" in text
 
     def test_a_signal_ends_the_work_and_leaves_nothing(self):
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
