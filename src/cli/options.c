@@ -125,6 +125,10 @@ static bulla_status parse_word(struct cli *cli, char **argv, int *index, bool *o
         *only_operands = true;
         return BULLA_OK;
     }
+    /* What hands type out of habit. */
+    bool first = cli->verb == NULL && !*only_operands;
+    if (first && strcmp(word, "--version") == 0) return enter_verb(cli, "version");
+    if (first && strcmp(word, "help") == 0) return give(cli, find(cli, "help", 4, 0), NULL);
     if (!*only_operands && word[0] == '-' && word[1] == '-') return parse_long(cli, argv, index);
     if (!*only_operands && word[0] == '-' && word[1] != '\0') return parse_short(cli, argv, index);
     if (cli->verb == NULL || cli->verb->subs != NULL) return enter_verb(cli, word);
