@@ -9,6 +9,7 @@
 
 #define MAX_WAIT_US 10000000u /* for other processes, when the call has no deadline */
 #define MAX_PAUSE_US 10000u
+#define MAX_VALUE_LEN (1 << 20) /* of a text or blob; the longest that is written is a context of 64 KiB */
 
 static const char *const texts[] = {
 #define SQL_TEXT(name, text) [BULLA_SQL_##name] = text,
@@ -52,6 +53,7 @@ static bulla_status status_of(int code)
     case SQLITE_FULL: return BULLA_ENOSPACE;
     case SQLITE_IOERR: return code == SQLITE_IOERR_NOMEM ? BULLA_ENOMEM : BULLA_EIO;
     case SQLITE_CANTOPEN: return BULLA_EIO;
+    case SQLITE_TOOBIG: /* longer than anything that is written */
     case SQLITE_CORRUPT:
     case SQLITE_CONSTRAINT: return BULLA_ECORRUPT;
     case SQLITE_NOTADB: return BULLA_EFORMAT;
@@ -59,7 +61,6 @@ static bulla_status status_of(int code)
     case SQLITE_READONLY:
     case SQLITE_PERM:
     case SQLITE_AUTH: return BULLA_EAUTHZ;
-    case SQLITE_TOOBIG: return BULLA_ELIMIT;
     default: return BULLA_EINTERNAL;
     }
 }
@@ -245,6 +246,7 @@ static bulla_status configure(bulla_db *db, bulla_call *call)
         sqlite3_db_config(handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL) != SQLITE_OK ||
         sqlite3_db_config(handle, SQLITE_DBCONFIG_ENABLE_FKEY, 1, NULL) != SQLITE_OK)
         return bulla_fail(call, BULLA_EUNSUPPORTED, "this build of SQLite has no defensive mode");
+    (void)sqlite3_limit(handle, SQLITE_LIMIT_LENGTH, MAX_VALUE_LEN);
     (void)sqlite3_limit(handle, SQLITE_LIMIT_ATTACHED, 1); /* VACUUM INTO attaches its target */
     return bulla_db_text(db, call,
                          "PRAGMA cell_size_check=ON; PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY;"

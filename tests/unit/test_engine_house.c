@@ -240,9 +240,65 @@ static void test_threads_and_houses_work_on_one_keystore_at_once(void **state)
     kit_sound(self);
 }
 
+/* A root key's provider that stalls, for two seconds at most, once `armed`. */
+static struct stall {
+    bool armed, inside, over;
+} stall;
+
+static void stall_hook(void *arg)
+{
+    struct stall *self = arg;
+    __atomic_store_n(&self->inside, __atomic_load_n(&self->armed, __ATOMIC_ACQUIRE), __ATOMIC_RELEASE);
+    for (int i = 0; i < 2000 && self->inside && !__atomic_load_n(&self->over, __ATOMIC_ACQUIRE); i++)
+        (void)usleep(1000);
+}
+
+static bulla_status open_stalling(void *arg, bulla_call *call, const char *address, bulla_provider **out_provider)
+{
+    bulla_provider *provider = NULL;
+    bulla_status status = memory_provider_new(call, address, 1, &provider);
+    if (status != BULLA_OK) return status;
+    memory_provider_hook_set(provider, stall_hook, arg);
+    *out_provider = provider;
+    return BULLA_OK;
+}
+
+static void *create_slowly(void *arg)
+{
+    worker *self = arg;
+    bulla_call call;
+    bulla_call_init(&call, NULL);
+    self->status = bulla_key_create(self->house, &call, "slow", NULL, NULL);
+    return NULL;
+}
+
+static void test_a_call_that_waits_for_another_keeps_its_deadline(void **state)
+{
+    kit *self = *state;
+    bulla_call call;
+    bulla_keystore_info info;
+    pthread_t thread;
+    worker slow = {.house = self->house};
+    const bulla_scheme scheme = {.name = "stalling", .open = open_stalling, .arg = &stall};
+    assert_ok(bulla_scheme_add(self->house, &self->call, &scheme));
+    assert_ok(bulla_keystore_create(self->house, &self->call, "stalling:x"));
+    __atomic_store_n(&stall.armed, true, __ATOMIC_RELEASE);
+    assert_int_equal(pthread_create(&thread, NULL, create_slowly, &slow), 0);
+    while (!__atomic_load_n(&stall.inside, __ATOMIC_ACQUIRE))
+        (void)usleep(1000);
+    bulla_call_init(&call, NULL);
+    bulla_call_deadline_set(&call, 30);
+    assert_status(bulla_keystore_info_get(self->house, &call, &info), BULLA_EDEADLINE);
+    __atomic_store_n(&stall.over, true, __ATOMIC_RELEASE);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_ok(slow.status);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_a_call_that_waits_for_another_keeps_its_deadline, kit_setup_bare,
+                                        kit_teardown),
 #define TEST(name) cmocka_unit_test_setup_teardown(name, kit_setup, kit_teardown)
         TEST(test_a_house_without_a_keystore_says_so),
         TEST(test_options_that_cannot_be_right_are_refused),

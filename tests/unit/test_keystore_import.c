@@ -124,6 +124,16 @@ static void test_a_key_made_here_takes_no_material(void **state)
     kit_sound(self);
 }
 
+static void test_a_value_longer_than_any_that_is_written_is_damage(void **state)
+{
+    kit *self = *state;
+    bulla_bytes pem = {.data = NULL};
+    (void)begin(self, "mine");
+    kit_sql(self, "UPDATE import SET public = printf('%.*c', 2000000, 'x')");
+    assert_status(bulla_key_export_public(self->house, &self->call, "mine", &pem), BULLA_ECORRUPT);
+    assert_null(pem.data);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -133,6 +143,7 @@ int main(void)
         TEST(test_an_expired_import_is_dropped),
         TEST(test_whatever_is_wrong_with_the_material_one_answer_is_given),
         TEST(test_a_key_made_here_takes_no_material),
+        TEST(test_a_value_longer_than_any_that_is_written_is_damage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
