@@ -9,7 +9,8 @@ static bulla_status keystore_add(struct cli *cli, struct cli_providers *provider
     CLI_TRY(cli_house_open(cli, &house));
     if (settings->options.store == NULL || providers->num == BULLA_MAX_RECIPIENTS) return BULLA_OK;
     bulla_status status = bulla_provider_open(house, &cli->call, "local:", &providers->list[providers->num]);
-    if (status == BULLA_ENOFILE) return BULLA_OK; /* nobody has made a keystore */
+    /* Nobody has made a keystore; unless one was named. */
+    if (status == BULLA_ENOFILE && !cli_flag(cli, "store")) return BULLA_OK;
     if (status == BULLA_OK) providers->num++;
     return status;
 }

@@ -228,6 +228,11 @@ class Refusals(CommandTest):
         self.bulla("encrypt", "f", status=CALLER)
         self.assertEqual(self.names(), ["f"])
 
+    def test_keystore_that_was_named_must_be_there(self):
+        _, message = self.encrypt("f")
+        self.bulla("--store", self.dir / "nowhere", "decrypt", "-o", "g", message, status=CALLER)
+        self.assertIn("there is no keystore in", self.stderr)
+
     def test_missing_input_is_no_output(self):
         self.bulla("encrypt", "-r", self.key, "nothing", status=CALLER)
         self.assertEqual(self.names(), [])
