@@ -36,7 +36,6 @@ static bulla_status config_text(struct cli *cli, bulla_bytes *out_text)
 
 static bulla_status backup_print(struct cli *cli, const char *path, uint64_t len)
 {
-    if (strcmp(path, "-") == 0) return BULLA_OK; /* standard output is the backup */
     if (cli->json) return cli_json(cli, json_pack("{s:o, s:I}", "path", cli_json_path(path), "bytes", (json_int_t)len));
     (void)printf("%s: %s\n", path, cli_bytes(len).text);
     return BULLA_OK;
@@ -49,7 +48,6 @@ static bulla_status backup_run(struct cli *cli, int argc, char **argv)
     const char *path = cli_value(cli, "output");
     bulla *house = NULL;
     if (path == NULL) return cli_usage(cli, "say where to: -o FILE");
-    if (strcmp(path, "-") == 0 && cli->tty_out) return cli_usage(cli, "a backup does not go to a terminal");
     CLI_AUTO(bulla_bytes_done) bulla_bytes config = {NULL, 0, &cli->env};
     CLI_AUTO(cli_providers_done) struct cli_providers recipients = {{NULL}, 0};
     CLI_AUTO(cli_save_done) struct cli_save save = CLI_NO_SAVE;
@@ -57,12 +55,13 @@ static bulla_status backup_run(struct cli *cli, int argc, char **argv)
     CLI_TRY(config_text(cli, &config));
     CLI_TRY(cli_providers_open(cli, "recipient", false, &recipients));
     CLI_TRY(cli_save_open(cli, path, cli_flag(cli, "force"), &save));
+    if (save.fd == STDOUT_FILENO && cli->tty_out) return cli_usage(cli, "a backup does not go to a terminal");
     struct target target = {cli, save.fd, 0};
     const bulla_sink sink = {target_write, &target, false};
     CLI_TRY(
         bulla_backup(house, &cli->call, (bulla_view){config.data, config.len}, recipients.list, recipients.num, &sink));
     CLI_TRY(cli_save_commit(cli, &save, 0600));
-    return backup_print(cli, path, target.len);
+    return save.fd == STDOUT_FILENO ? BULLA_OK : backup_print(cli, path, target.len);
 }
 
 static bulla_status file_read(void *arg, bulla_call *call, uint8_t *buf, size_t len, size_t *out_len)
