@@ -85,11 +85,12 @@ static bulla_status restore_print(struct cli *cli, bulla *house, const bulla_byt
         CLI_TRY(cli_save_bytes(cli, path, cli_flag(cli, "force"), 0600, (bulla_view){config->data, config->len}));
     CLI_TRY(bulla_keystore_info_get(house, &cli->call, &info));
     if (cli->json)
-        return cli_json(cli, json_pack("{s:o, s:I, s:I, s:I}", "path", cli_json_path(info.path), "keys",
-                                       (json_int_t)info.num_keys, "deks", (json_int_t)info.num_deks, "config_bytes",
-                                       (json_int_t)config->len));
-    (void)printf("%s: keys %llu, kept DEKs %llu\n", info.path, (unsigned long long)info.num_keys,
-                 (unsigned long long)info.num_deks);
+        return cli_json(cli, json_pack("{s:o, s:s, s:I, s:I, s:I}", "path", cli_json_path(info.path), "root",
+                                       info.root_address, "keys", (json_int_t)info.num_keys, "deks",
+                                       (json_int_t)info.num_deks, "config_bytes", (json_int_t)config->len));
+    char shown[CLI_SHOWN];
+    (void)printf("%s: keys %llu, kept DEKs %llu, root key %s\n", info.path, (unsigned long long)info.num_keys,
+                 (unsigned long long)info.num_deks, cli_shown_text(info.root_address, false, shown, sizeof shown));
     if (path == NULL && config->len != 0)
         cli_note(cli, "The backup holds a configuration too; --config-out FILE would have written it.");
     return BULLA_OK;
