@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/file.h>
 #include <time.h>
@@ -10,6 +11,7 @@
 
 #define LOCK_WAIT_MS 10000
 #define LOCK_PAUSE_MS 20
+#define WAIT_MS 100 /* between two looks at cancellation */
 
 static bulla_status status_of(int code)
 {
@@ -155,18 +157,26 @@ bulla_status cli_write_at(bulla_call *call, int fd, uint64_t offset, bulla_view 
     while (bytes.len > 0) {
         ssize_t num = pwrite(fd, bytes.data, bytes.len, (off_t)offset);
         if (num < 0 && errno == EINTR) continue;
-        if (num < 0) return cli_errno_fail(call, errno, "cannot write");
+        if (num <= 0) return cli_errno_fail(call, num < 0 ? errno : EIO, "cannot write");
         bytes = (bulla_view){bytes.data + num, bytes.len - (size_t)num};
         offset += (uint64_t)num;
     }
     return BULLA_OK;
 }
 
+/* Whoever shares the output with us may have made it non-blocking. */
+static void writable_wait(int fd)
+{
+    struct pollfd waiting = {.fd = fd, .events = POLLOUT};
+    (void)poll(&waiting, 1, WAIT_MS);
+}
+
 static bulla_status write_on(bulla_call *call, int fd, bulla_view bytes)
 {
     while (bytes.len > 0) {
         ssize_t num = write(fd, bytes.data, bytes.len);
-        if (num < 0 && errno == EINTR) {
+        if (num < 0 && (errno == EINTR || errno == EAGAIN)) {
+            if (errno == EAGAIN) writable_wait(fd);
             CLI_TRY(bulla_call_check(call));
             continue;
         }

@@ -59,11 +59,24 @@ void cli_message_file_done(struct cli_message_file *file)
 
 /* --- in place --- */
 
+/* A write that failed in its middle is taken back. */
+static bulla_status header_write(bulla_call *call, int fd, bulla_view header)
+{
+    uint8_t old[SECTOR];
+    ssize_t len = (ssize_t)header.len;
+    if (pread(fd, old, header.len, 0) != len) return cli_errno_fail(call, EIO, "cannot read the old header again");
+    bulla_status status = cli_write_at(call, fd, 0, header);
+    if (status == BULLA_OK || pwrite(fd, old, header.len, 0) == len) return status;
+    return bulla_fail(call, BULLA_EUNKNOWN,
+                      "the new header was not written whole and the old one cannot be put back: look at it with "
+                      "\"bulla inspect\" when the disk works again");
+}
+
 static bulla_status swap_in_place(bulla_call *call, const struct cli_message_file *file, bulla_view header)
 {
     const struct stat *st = &file->input.st;
     const struct timespec times[2] = {st->st_atim, st->st_mtim};
-    CLI_TRY(cli_write_at(call, file->input.fd, 0, header));
+    CLI_TRY(header_write(call, file->input.fd, header));
     if (futimens(file->input.fd, times) == 0 && fsync(file->input.fd) == 0) return BULLA_OK;
     return bulla_fail(call, BULLA_EUNKNOWN, "the new header is in place, but a power cut may bring back the old one");
 }

@@ -267,6 +267,20 @@ class Refusals(CommandTest):
 
 
 class Streams(CommandTest):
+    def test_a_slow_reader_of_a_non_blocking_pipe_gets_everything(self):
+        plaintext = os.urandom(1 << 20)
+        (self.dir / "f").write_bytes(plaintext)
+        read_end, write_end = os.pipe()
+        os.set_blocking(write_end, False)
+        with subprocess.Popen([BULLA, "encrypt", "-q", "-r", self.key, "-o", "-", "f"], cwd=self.dir, env=self.env,
+                              stdout=write_end) as running:
+            os.close(write_end)
+            time.sleep(0.3)
+            with open(read_end, "rb") as pipe:
+                message = pipe.read()
+        self.assertEqual(running.returncode, OK)
+        self.assertEqual(self.bulla("decrypt", "-r", self.key, stdin=message), plaintext)
+
     def test_stream_comes_back(self):
         data = os.urandom(1 << 20)
         message = self.bulla("encrypt", "-r", self.key, stdin=data)
