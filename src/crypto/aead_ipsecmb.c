@@ -68,7 +68,7 @@ static bulla_status ipsecmb_start(bulla_call *call)
     int reason = imb_get_errno(manager);
     take_calls(manager);
     free_mb_mgr(manager);
-    if (arch == IMB_ARCH_NONE || arch == IMB_ARCH_NOAESNI)
+    if (arch == IMB_ARCH_NONE || (features & IMB_FEATURE_AESNI) == 0)
         return bulla_fail(call, BULLA_EUNSUPPORTED, "libipsec-mb has no fast AES for this processor");
     if (reason != 0) return bulla_fail(call, BULLA_ECRYPTO, "libipsec-mb does not start: %s", imb_get_strerror(reason));
     if ((features & IMB_FEATURE_SELF_TEST) != 0 && (features & IMB_FEATURE_SELF_TEST_PASS) == 0)
