@@ -11,6 +11,7 @@
 typedef struct reader {
     bulla_conf *conf;
     bulla_call *call;
+    bulla_view text;
     yaml_parser_t parser;
 } reader;
 
@@ -32,15 +33,39 @@ static bulla_status fail_mark(reader *read, const yaml_mark_t *mark, const char 
     return bulla_conf_fail_at(read->call, &place, "%s%s", why, what);
 }
 
+/* What cannot be read as text: libyaml gives its offset in bytes and no mark. Columns are characters, as in marks. */
+static bulla_conf_place place_at(const reader *read, size_t offset)
+{
+    bulla_conf_place place = {read->conf->source, 1, 1};
+    size_t start = read->text.len >= 3 && memcmp(read->text.data, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
+    for (size_t i = start; i < offset && i < read->text.len; i++) {
+        const uint8_t byte = read->text.data[i];
+        const bool lone_cr = byte == '\r' && (i + 1 == read->text.len || read->text.data[i + 1] != '\n');
+        if (byte == '\n' || lone_cr) {
+            place.line++;
+            place.column = 1;
+        } else if ((byte & 0xC0) != 0x80) { /* not a continuation of a character */
+            place.column++;
+        }
+    }
+    return place;
+}
+
+static bulla_status fail_parse(reader *read)
+{
+    const yaml_parser_t *parser = &read->parser;
+    if (parser->error == YAML_MEMORY_ERROR)
+        return bulla_fail(read->call, BULLA_ENOMEM, "not enough memory for the configuration");
+    const char *why = parser->problem == NULL ? "not YAML" : parser->problem;
+    const bulla_conf_place place = parser->error == YAML_READER_ERROR ? place_at(read, parser->problem_offset)
+                                                                      : place_of(read, &parser->problem_mark);
+    return bulla_conf_fail_at(read->call, &place, "%s", why);
+}
+
 /* The next event, without what this language does not have. */
 static bulla_status next(reader *read, yaml_event_t *event)
 {
-    if (!yaml_parser_parse(&read->parser, event)) {
-        if (read->parser.error == YAML_MEMORY_ERROR)
-            return bulla_fail(read->call, BULLA_ENOMEM, "not enough memory for the configuration");
-        const char *why = read->parser.problem == NULL ? "not YAML" : read->parser.problem;
-        return fail_mark(read, &read->parser.problem_mark, why, "");
-    }
+    if (!yaml_parser_parse(&read->parser, event)) return fail_parse(read);
     const yaml_char_t *anchor = NULL, *tag = NULL;
     if (event->type == YAML_SCALAR_EVENT) {
         anchor = event->data.scalar.anchor;
@@ -217,7 +242,7 @@ static bulla_status stream_read(reader *read)
 
 bulla_status bulla_conf_read(bulla_conf *conf, bulla_call *call, bulla_view text)
 {
-    __attribute__((cleanup(reader_done))) reader read = {.conf = conf, .call = call};
+    __attribute__((cleanup(reader_done))) reader read = {.conf = conf, .call = call, .text = text};
     if (!yaml_parser_initialize(&read.parser))
         return bulla_fail(call, BULLA_ENOMEM, "not enough memory for the configuration");
     yaml_parser_set_encoding(&read.parser, YAML_UTF8_ENCODING);

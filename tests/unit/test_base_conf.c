@@ -156,6 +156,16 @@ static void test_yaml_beyond_names_and_values_is_refused(void **state)
     assert_refused("name: \xff\xfe\n", "f.yaml:", "");
 }
 
+static void test_what_is_not_text_is_refused_where_it_stands(void **state)
+{
+    (void)state;
+    assert_refused("name: x\nbox:\n  width: \xff\n", "f.yaml:3:10:", "invalid leading UTF-8 octet");
+    assert_refused("tags: [a,\n  \xC3\xA9\xC3\xA9\x01]\n", "f.yaml:2:5:", "control characters");
+    assert_refused("name: x\r\ntags: \xED\xA0\x80\n", "f.yaml:2:7:", "invalid Unicode character");
+    assert_refused("name: x\rtags: \xC3", "f.yaml:2:7:", "incomplete UTF-8");
+    assert_refused("\xEF\xBB\xBFname: \xff\n", "f.yaml:1:7:", "");
+}
+
 static void test_a_value_of_the_wrong_kind_is_refused(void **state)
 {
     (void)state;
@@ -288,6 +298,7 @@ int main(void)
         cmocka_unit_test_setup(test_an_unknown_name_is_refused_with_place_and_nearest, set_up),
         cmocka_unit_test_setup(test_nothing_may_be_there_twice, set_up),
         cmocka_unit_test_setup(test_yaml_beyond_names_and_values_is_refused, set_up),
+        cmocka_unit_test_setup(test_what_is_not_text_is_refused_where_it_stands, set_up),
         cmocka_unit_test_setup(test_a_value_of_the_wrong_kind_is_refused, set_up),
         cmocka_unit_test_setup(test_variables_stand_for_their_values, set_up),
         cmocka_unit_test_setup(test_a_variable_that_is_not_set_is_refused_where_it_stands, set_up),
