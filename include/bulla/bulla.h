@@ -11,6 +11,8 @@
 #include "bulla/house.h"
 #include "bulla/key.h"
 #include "bulla/keystore.h"
+#include "bulla/kms.h"
+#include "bulla/metrics.h"
 #include "bulla/provider.h"
 #include "bulla/provider_impl.h"
 #include "bulla/record.h"

@@ -21,10 +21,13 @@ struct bulla_call {
     char principal[64];  /* who asks; empty: nobody in particular */
     char request_id[40]; /* names this request in logs and history; empty: none */
 
-    bulla_status status; /* of the last failure; BULLA_OK when there was none, or a provider was asked since */
-    long native;         /* the back end's own code: errno, HTTP status, CK_RV; 0: none */
-    char provider[32];   /* which provider failed; empty: none */
-    char why[256];       /* one sentence for a person, without key bytes or response bodies */
+    bulla_status status;     /* of the last failure; BULLA_OK when there was none, or a provider was asked since */
+    long native;             /* the back end's own code: errno, HTTP status, CK_RV; 0: none */
+    char provider[32];       /* which provider failed; empty: none */
+    char why[256];           /* one sentence for a person, without key bytes or response bodies */
+    uint32_t retry_after_ms; /* how long the store asks to be left alone; 0: it did not say */
+    uint32_t attempts;       /* requests that wrappers made for the last call of a provider; 0: none of them counts */
+    uint64_t message_len;    /* bytes that the data key asked for will protect, when known: limits its reuse */
 };
 
 /* bulla_call_init makes `call` ready: no deadline, nobody, no failure. `env` NULL means bulla_env_default. The env is

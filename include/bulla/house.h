@@ -6,6 +6,7 @@
 #ifndef BULLA_HOUSE_H
 #define BULLA_HOUSE_H
 
+#include "bulla/kms.h"
 #include "bulla/provider_impl.h"
 
 #ifdef __cplusplus
@@ -17,6 +18,8 @@ typedef struct bulla_options {
     const char *store; /* path of the embedded keystore's folder; NULL: none, and `local:` addresses fail */
     const char *aead;  /* "auto" (NULL), "openssl" or "ipsec-mb": for keys opened from now on, process-wide */
     const bulla_cache_options *cache; /* unwrap cache before every provider; NULL: none */
+    const bulla_kms_config *kms;      /* the key stores (bulla/kms.h); copied */
+    size_t num_kms;
 } bulla_options;
 
 /* bulla_open opens a house. The keystore is opened at the first `local:` address or key call. The call's env is used

@@ -76,6 +76,16 @@ BULLA_API BULLA_MUST_USE bulla_status bulla_provider_rewrap(bulla_provider *prov
 BULLA_API BULLA_MUST_USE bulla_status bulla_provider_rotate(bulla_provider *provider, bulla_call *call,
                                                             uint32_t *out_version);
 
+/* bulla_provider_check asks the store whether it would serve now, as cheaply as the store allows. OK or why not. */
+BULLA_API BULLA_MUST_USE bulla_status bulla_provider_check(bulla_provider *provider, bulla_call *call);
+
+/* bulla_provider_list shows the keys of the store that this key lies in, in the store's order, at most 10,000; members
+ * of `info` that a listing does not say are zero. `address` opens the key. A visitor ends the walk by failing. */
+typedef bulla_status (*bulla_provider_visit)(void *arg, bulla_call *call, const char *address,
+                                             const bulla_key_info *info);
+BULLA_API BULLA_MUST_USE bulla_status bulla_provider_list(bulla_provider *provider, bulla_call *call,
+                                                          bulla_provider_visit visit, void *arg);
+
 /* bulla_provider_purge forgets every data key that was opened with `key_id` (empty: all of them). */
 BULLA_API void bulla_provider_purge(bulla_provider *provider, bulla_view key_id);
 
@@ -88,16 +98,37 @@ BULLA_API void bulla_provider_unref(bulla_provider *provider);
  * expired key is never given out; it is wiped as calls come by and not by a timer, so purge a cache that is to stand
  * idle. Time is env's monotonic clock, by default one that stands still while the machine sleeps. */
 typedef struct bulla_cache_options {
-    size_t size;          /* sizeof(bulla_cache_options) */
-    uint32_t ttl_ms;      /* how long an opened key may be used; required, 1 ms to 24 h */
-    uint32_t max_entries; /* 0: 4,096; oldest unused goes first; at most 1,048,576 */
-    uint64_t max_uses;    /* hits on one entry before the store is asked again; 0: no limit */
+    size_t size;               /* sizeof(bulla_cache_options) */
+    uint32_t ttl_ms;           /* how long an opened key may be used; required, 1 ms to 24 h */
+    uint32_t max_entries;      /* 0: 4,096; oldest unused goes first; at most 1,048,576 */
+    uint64_t max_uses;         /* hits on one entry before the store is asked again; 0: no limit */
+    uint64_t max_bytes;        /* of wrapped keys and contexts remembered; 0: no limit but max_entries */
+    uint32_t refresh_ahead_ms; /* an entry in use is asked for again this long before its end, once; 0: never */
+    uint32_t
+        offline_window_ms; /* after its end an entry may still serve this long, only while the store does not answer */
+    uint32_t negative_ttl_ms; /* how long "no such key" and "failed authentication" are remembered; 0: never */
+
+    /* Reuse of data keys made for encryption (caching of cryptographic materials); all zero: every call gets its own.
+     */
+    uint32_t reuse_ms;       /* age of a data key; 0: no reuse */
+    uint64_t reuse_messages; /* calls that may share one; 0: 2^32 */
+    uint64_t
+        reuse_bytes; /* of plaintext under one, by bulla_call.message_len, unknown lengths not shared; 0: no limit */
 } bulla_cache_options;
 
 typedef struct bulla_cache_stats {
     uint64_t hits, misses, expired, used_up, evicted, purged;
     uint64_t entries;
     uint32_t ttl_ms;
+    uint64_t bytes;          /* remembered now */
+    uint64_t shared_flights; /* misses that waited for another's request instead of making one */
+    uint64_t refreshed;      /* entries renewed before their end */
+    uint64_t offline_hits;   /* served after their end because the store did not answer */
+    uint64_t negative_hits;  /* refused from memory */
+    uint64_t reused;         /* data keys given out again for encryption */
+    uint32_t stale_bound_ms; /* a key disabled or destroyed in the store serves here at most this long */
+    int64_t oldest_ms;       /* age of the oldest entry */
+    bool is_offline;         /* the store did not answer the last time it was asked */
 } bulla_cache_stats;
 
 /* bulla_cache_new wraps `inner` (one more reference is taken). Errors: EINVAL (no TTL), ENOMEM. */

@@ -24,6 +24,8 @@ extern "C" {
 #define BULLA_OP_DATAKEY 0x08u
 #define BULLA_OP_REWRAP 0x10u
 #define BULLA_OP_ROTATE 0x20u
+#define BULLA_OP_CHECK 0x40u
+#define BULLA_OP_LIST 0x80u
 
 typedef struct bulla_provider_ops {
     size_t size;         /* sizeof(bulla_provider_ops) the provider was built with; slots beyond it are missing */
@@ -44,6 +46,8 @@ typedef struct bulla_provider_ops {
     bulla_status (*rotate)(bulla_provider *provider, bulla_call *call, uint32_t *out_version);
     void (*purge)(bulla_provider *provider, bulla_view key_id); /* optional; wrappers pass it on; calls no house */
     void (*destroy)(bulla_provider *provider);                  /* last reference gone; required */
+    bulla_status (*check)(bulla_provider *provider, bulla_call *call); /* optional: else describe */
+    bulla_status (*list)(bulla_provider *provider, bulla_call *call, bulla_provider_visit visit, void *arg);
 } bulla_provider_ops;
 
 struct bulla_provider {

@@ -45,7 +45,9 @@ uint32_t bulla_provider_can(const bulla_provider *provider)
            (CAN(provider, BULLA_OP_UNWRAP, unwrap) ? BULLA_OP_UNWRAP : 0) |
            (CAN(provider, BULLA_OP_DATAKEY, datakey) ? BULLA_OP_DATAKEY : 0) |
            (CAN(provider, BULLA_OP_REWRAP, rewrap) ? BULLA_OP_REWRAP : 0) |
-           (CAN(provider, BULLA_OP_ROTATE, rotate) ? BULLA_OP_ROTATE : 0);
+           (CAN(provider, BULLA_OP_ROTATE, rotate) ? BULLA_OP_ROTATE : 0) |
+           (CAN(provider, BULLA_OP_CHECK, check) ? BULLA_OP_CHECK : 0) |
+           (CAN(provider, BULLA_OP_LIST, list) ? BULLA_OP_LIST : 0);
 }
 
 uint32_t bulla_provider_idempotent(const bulla_provider *provider)
@@ -82,6 +84,7 @@ static bulla_status begin(const bulla_provider *provider, bulla_call *call, bool
                                 bulla_provider_name(provider), verb));
     bulla_status status = bulla_call_check(call);
     if (BULLA_UNLIKELY(status != BULLA_OK)) return blame(provider, call, status);
+    call->retry_after_ms = 0;
     call->status = BULLA_OK; /* so that settle can tell this slot's failure from an older one */
     return BULLA_OK;
 }
@@ -248,6 +251,21 @@ bulla_status bulla_provider_rotate(bulla_provider *provider, bulla_call *call, u
     if (version == 0) return violated(provider, call, "rotated its key but gave no version");
     *out_version = version;
     return BULLA_OK;
+}
+
+bulla_status bulla_provider_check(bulla_provider *provider, bulla_call *call)
+{
+    bulla_key_info info;
+    if (!CAN(provider, BULLA_OP_CHECK, check)) return bulla_provider_describe(provider, call, &info);
+    BULLA_TRY(begin(provider, call, true, "be checked"));
+    return settle(provider, call, provider->ops->check(provider, call));
+}
+
+bulla_status bulla_provider_list(bulla_provider *provider, bulla_call *call, bulla_provider_visit visit, void *arg)
+{
+    BULLA_TRY(begin(provider, call, CAN(provider, BULLA_OP_LIST, list), "list its store's keys"));
+    if (visit == NULL) return bulla_fail(call, BULLA_EINVAL, "nobody is there to see the keys");
+    return settle(provider, call, provider->ops->list(provider, call, visit, arg));
 }
 
 void bulla_provider_purge(bulla_provider *provider, bulla_view key_id)
