@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* bulla decrypt */
 #include "cli/opening.h"
+#include "cli/spool.h"
 #include "cli/transfer.h"
 #include "cli/verbs.h"
 
@@ -26,25 +27,6 @@ static bulla_status discard(void *arg, bulla_call *call, uint64_t offset, bulla_
     return BULLA_OK;
 }
 
-/* Nothing of a signed message may be seen before the signature, which comes last, is checked: to a stream it goes in a
- * second reading. */
-static bulla_status read_signed_first(struct decryption *decryption, struct cli_input *input)
-{
-    bulla_call *call = &decryption->transfer.files.cli->call;
-    bulla_source source = cli_input_source(input);
-    CLI_AUTO(message_done) bulla_message *message = NULL;
-    CLI_TRY(bulla_message_open(call, &source, &message));
-    CLI_TRY(cli_input_rewind(call, input));
-    if (!bulla_message_info_get(message)->is_signed) return BULLA_OK;
-    struct cli_progress *progress = input->progress;
-    input->progress = NULL;
-    decryption->options.release_signed = true;
-    CLI_TRY(pass(decryption, input, &(bulla_sink){.write = discard, .random_access = true}));
-    input->progress = progress;
-    CLI_TRY(cli_input_check_same(call, input));
-    return cli_input_rewind(call, input);
-}
-
 /* By how it begins: version and suite (algorithm-suites.md; 02xx, 03xx and 05xx are the signed ones). */
 static bool is_signed(const struct cli_input *input)
 {
@@ -52,26 +34,40 @@ static bool is_signed(const struct cli_input *input)
     return (first[0] == 2 && first[1] == 5) || (first[0] == 1 && (first[2] == 2 || first[2] == 3));
 }
 
-static bulla_status explain(bulla_call *call, bulla_status status, const struct cli_input *input, bool released)
+/* Nothing of a signed message may be seen before the signature, which comes last, is checked. So the message is kept
+ * while it is checked, encrypted as it is, and what is released is read from there: whoever could change the input
+ * meanwhile cannot change that. */
+static bulla_status copy_signed(struct decryption *decryption, struct cli_input *input, const bulla_sink *sink)
 {
-    if (status == BULLA_EUNSUPPORTED && released && is_signed(input))
-        return bulla_fail(call, status,
-                          "a signed message cannot be checked before it is written when it comes from a pipe: "
-                          "say -o FILE");
-    return status;
+    struct cli *cli = decryption->transfer.files.cli;
+    CLI_AUTO(cli_input_done) struct cli_input kept = {.fd = -1};
+    CLI_AUTO(cli_fd_done) int fd = -1;
+    CLI_TRY(cli_spool_open(cli, &fd));
+    struct cli_output copy = {.fd = fd, .at = true};
+    decryption->options.release_signed = true;
+    input->copy = &copy;
+    bulla_status status = pass(decryption, input, &(bulla_sink){.write = discard, .random_access = true});
+    input->copy = NULL;
+    if (status == BULLA_ENOSPACE)
+        return bulla_fail(&cli->call, status,
+                          "no room in %.80s to keep the signed message until it is checked: set TMPDIR, or say -o FILE",
+                          cli_spool_folder(cli));
+    CLI_TRY(status);
+    CLI_TRY(cli_input_take(&cli->call, fd, &kept));
+    fd = -1;
+    return pass(decryption, &kept, sink);
 }
 
 static bulla_status copy(struct cli_transfer *transfer, struct cli_input *input, const bulla_sink *sink, bool kept)
 {
     struct decryption *decryption = (struct decryption *)transfer;
     bulla_call *call = &transfer->files.cli->call;
-    bool regular = cli_input_is_regular(input);
-    if (regular) CLI_TRY(cli_input_lock(call, input, false));
+    if (cli_input_is_regular(input)) CLI_TRY(cli_input_lock(call, input, false));
     decryption->options.threads = cli_transfer_threads(transfer, input);
     decryption->options.release_signed = kept;
-    bulla_status status = kept || !regular ? BULLA_OK : read_signed_first(decryption, input);
-    if (status == BULLA_OK) status = pass(decryption, input, sink);
-    return explain(call, status, input, !kept && !regular);
+    if (kept) return pass(decryption, input, sink);
+    CLI_TRY(cli_input_peek(call, input));
+    return is_signed(input) ? copy_signed(decryption, input, sink) : pass(decryption, input, sink);
 }
 
 static bulla_status describe(struct cli_transfer *transfer, struct cli_input *input, json_t *result)
@@ -131,8 +127,8 @@ const struct cli_verb cli_verb_decrypt = {
         "output file appears only when all of the message was genuine. Nothing is replaced without --force.\n\n"
         "Without FILE, or with -, standard input is decrypted to standard output. Only genuine bytes are written, but "
         "a\n"
-        "message cut short shows at its end: what came before a failure must be thrown away. A signed message goes to\n"
-        "standard output only from a file, which is read twice; from a pipe say -o FILE.\n\n"
+        "message cut short shows at its end: what came before a failure must be thrown away. A signed message is kept\n"
+        "in a temporary file in $TMPDIR or /var/tmp, encrypted as it is, until its signature at the end is checked.\n\n"
         "Without -r the keystore is asked for whatever key the message names, and the configured recipients are "
         "tried.\n",
     .examples = "  bulla decrypt letter.pdf.bulla\n"

@@ -104,6 +104,7 @@ bulla_status cli_input_rewind(bulla_call *call, struct cli_input *input)
 {
     if (lseek(input->fd, (off_t)input->start, SEEK_SET) < 0) return cli_errno_fail(call, errno, "cannot go back in it");
     input->len = 0;
+    input->num_peeked = 0;
     return BULLA_OK;
 }
 
@@ -121,27 +122,49 @@ bulla_status cli_input_lock(bulla_call *call, const struct cli_input *input, boo
     return bulla_fail(call, BULLA_EBUSY, "is being %s by another process", alone ? "read or rewrapped" : "rewrapped");
 }
 
-static void remember_first(struct cli_input *input, const uint8_t *buf, size_t len)
+static bulla_status read_some(bulla_call *call, int fd, uint8_t *buf, size_t len, size_t *out_len)
 {
-    size_t room = sizeof input->first - input->num_first;
-    size_t part = len < room ? len : room;
-    memcpy(input->first + input->num_first, buf, part);
-    input->num_first += part;
+    ssize_t num = 0;
+    do {
+        CLI_TRY(bulla_call_check(call));
+        num = read(fd, buf, len);
+    } while (num < 0 && errno == EINTR);
+    if (num < 0) return cli_errno_fail(call, errno, "cannot read");
+    *out_len = (size_t)num;
+    return BULLA_OK;
 }
+
+bulla_status cli_input_peek(bulla_call *call, struct cli_input *input)
+{
+    size_t num = 1;
+    while (input->num_first < sizeof input->first && num != 0) {
+        CLI_TRY(
+            read_some(call, input->fd, input->first + input->num_first, sizeof input->first - input->num_first, &num));
+        input->num_first += num;
+    }
+    input->num_peeked = input->num_first;
+    return BULLA_OK;
+}
+
+static size_t peeked_take(struct cli_input *input, uint8_t *buf, size_t len)
+{
+    size_t num = input->num_peeked < len ? input->num_peeked : len;
+    memcpy(buf, input->first + input->num_first - input->num_peeked, num);
+    input->num_peeked -= num;
+    return num;
+}
+
+static bulla_status output_write(void *arg, bulla_call *call, uint64_t offset, bulla_view bytes);
 
 static bulla_status input_read(void *arg, bulla_call *call, uint8_t *buf, size_t len, size_t *out_len)
 {
     struct cli_input *input = arg;
-    ssize_t num = 0;
-    do {
-        CLI_TRY(bulla_call_check(call));
-        num = read(input->fd, buf, len);
-    } while (num < 0 && errno == EINTR);
-    if (num < 0) return cli_errno_fail(call, errno, "cannot read");
-    if (input->num_first < sizeof input->first) remember_first(input, buf, (size_t)num);
-    input->len += (uint64_t)num;
-    if (input->progress != NULL) cli_progress_add(input->progress, (uint64_t)num);
-    *out_len = (size_t)num;
+    size_t num = peeked_take(input, buf, len);
+    if (num == 0) CLI_TRY(read_some(call, input->fd, buf, len, &num));
+    if (input->copy != NULL) CLI_TRY(output_write(input->copy, call, input->len, (bulla_view){buf, num}));
+    input->len += num;
+    if (input->progress != NULL) cli_progress_add(input->progress, num);
+    *out_len = num;
     return BULLA_OK;
 }
 

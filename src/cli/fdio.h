@@ -14,11 +14,13 @@ bulla_status cli_errno_fail(bulla_call *call, int code, const char *doing);
 struct cli_input {
     int fd;
     struct stat st;
-    uint8_t first[4]; /* what it begins with: tells what the caller was given instead of a message */
+    uint8_t first[4]; /* what it begins with, as far as cli_input_peek has read it */
     size_t num_first;
+    size_t num_peeked;             /* of these are still to be given to the reader */
     uint64_t start;                /* its position when it was opened */
     uint64_t len;                  /* bytes read since */
     struct cli_progress *progress; /* counts them; may be NULL */
+    struct cli_output *copy;       /* takes them too; may be NULL */
 };
 
 /* Opens `name` in `dir_fd` to read. `flags` O_NOFOLLOW for names met on a walk, O_RDWR for files changed in place. Only
@@ -35,6 +37,9 @@ bool cli_input_is_regular(const struct cli_input *input);
 /* EBUSY when a regular file has another size or time than when it was opened: what was read is not what it held at any
  * one moment. */
 bulla_status cli_input_check_same(bulla_call *call, const struct cli_input *input);
+
+/* Reads ahead what it begins with; the reader gets that all the same. Only before anything else was read. */
+bulla_status cli_input_peek(bulla_call *call, struct cli_input *input);
 
 /* Back to the start of a regular file, as if nothing had been read. */
 bulla_status cli_input_rewind(bulla_call *call, struct cli_input *input);

@@ -4,6 +4,7 @@
 import base64
 import os
 import pty
+import resource
 import signal
 import subprocess
 import time
@@ -295,12 +296,38 @@ class Streams(CommandTest):
         self.assertIn(b"standard input: ", done.stderr)
         self.assertIn(b"throw it away", done.stderr)
 
-    def test_signed_stream_goes_to_a_file_only(self):
+    def test_signed_stream_comes_back(self):
         message = self.bulla("encrypt", "-r", self.key, "--sign", stdin=b"signed")
-        self.assertEqual(self.bulla("decrypt", "-r", self.key, stdin=message, status=CALLER), b"")
-        self.assertIn("-o FILE", self.stderr)
+        self.assertEqual(self.bulla("decrypt", "-r", self.key, stdin=message), b"signed")
         self.bulla("decrypt", "-r", self.key, "-o", "out", stdin=message)
         self.assertEqual((self.dir / "out").read_bytes(), b"signed")
+
+    def test_signed_stream_is_verified_before_a_byte_is_seen(self):
+        message = self.bulla("encrypt", "-r", self.key, "--sign", "--frame-size", "1K", stdin=bytes(10000))
+        for bad in (message[:-1] + bytes([message[-1] ^ 1]), message[:-50]):
+            self.assertEqual(self.bulla("decrypt", "-r", self.key, stdin=bad, status=FATAL), b"")
+
+    def test_signed_file_that_is_changed_after_it_was_verified_is_not_looked_at_again(self):
+        data = os.urandom(8 << 20)
+        path = self.dir / "m"
+        path.write_bytes(self.bulla("encrypt", "-r", self.key, "--sign", stdin=data))
+        with subprocess.Popen([BULLA, "decrypt", "-r", self.key, "-o", "-", "m"], cwd=self.dir, env=self.env,
+                              stdout=subprocess.PIPE) as running:
+            seen = running.stdout.read(1)  # the first byte: the signature was checked, the rest waits for the reader
+            with open(path, "r+b") as file:
+                file.seek(4 << 20)
+                file.write(bytes(1 << 20))
+            seen += running.stdout.read()
+        self.assertEqual(running.returncode, OK)
+        self.assertEqual(seen, data)
+
+    def test_no_room_to_keep_a_signed_message_is_said(self):
+        message = self.bulla("encrypt", "-r", self.key, "--sign", stdin=bytes(1 << 20))
+        limit = (256 << 10, 256 << 10)
+        self.assertEqual(self.bulla("decrypt", "-r", self.key, stdin=message, status=FATAL,
+                                    restore_signals=False,  # a write too far is an error then, no signal
+                                    preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit)), b"")
+        self.assertIn("set TMPDIR, or say -o FILE", self.stderr)
 
     def test_signed_file_is_verified_before_a_byte_is_seen(self):
         message = self.bulla("encrypt", "-r", self.key, "--sign", "--frame-size", "1K", stdin=bytes(10000))
