@@ -3,3 +3,9 @@ foreach(module address registry seam rawkeys rsa cache cache_threads keyhash wai
   bulla_test(test_provider_${module} LABEL unit
     SOURCES test_provider_${module}.c ROOMS base crypto provider LINKS fakes)
 endforeach()
+
+bulla_test(test_provider_innerwrap LABEL unit
+  SOURCES test_provider_innerwrap.c ROOMS base crypto provider LINKS PkgConfig::JANSSON)
+if(TARGET test_provider_innerwrap)
+  target_compile_definitions(test_provider_innerwrap PRIVATE BULLA_SPEC_VECTORS="${PROJECT_SOURCE_DIR}/spec/vectors")
+endif()
