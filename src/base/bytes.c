@@ -165,24 +165,31 @@ bool bulla_hex_decode(bulla_view text, uint8_t *out, size_t len)
     return bad == 0;
 }
 
-static char base64_digit(unsigned value)
+/* The two digits in which the alphabets differ: those for 62 and 63 (RFC 4648, 4 and 5). */
+typedef struct alphabet {
+    unsigned d62, d63;
+} alphabet;
+static const alphabet standard = {'+', '/'}, url_safe = {'-', '_'};
+
+static char base64_digit(const alphabet *digits, unsigned value)
 {
     unsigned c = within(value + 1, 1, 26) * (value + 'A') + within(value, 26, 51) * (value - 26 + 'a') +
-                 within(value, 52, 61) * (value - 52 + '0') + within(value, 62, 62) * '+' + within(value, 63, 63) * '/';
+                 within(value, 52, 61) * (value - 52 + '0') + within(value, 62, 62) * digits->d62 +
+                 within(value, 63, 63) * digits->d63;
     return (char)c;
 }
 
 /* 0 to 63, or 64 for what is no digit. */
-static unsigned base64_value(unsigned c)
+static unsigned base64_value(const alphabet *digits, unsigned c)
 {
     unsigned upper = within(c, 'A', 'Z'), lower = within(c, 'a', 'z'), digit = within(c, '0', '9');
-    unsigned plus = within(c, '+', '+'), slash = within(c, '/', '/');
-    unsigned known = upper | lower | digit | plus | slash;
-    return upper * (c - 'A') + lower * (c - 'a' + 26) + digit * (c - '0' + 52) + plus * 62 + slash * 63 +
+    unsigned is_62 = within(c, digits->d62, digits->d62), is_63 = within(c, digits->d63, digits->d63);
+    unsigned known = upper | lower | digit | is_62 | is_63;
+    return upper * (c - 'A') + lower * (c - 'a' + 26) + digit * (c - '0' + 52) + is_62 * 62 + is_63 * 63 +
            (1 - known) * 64;
 }
 
-void bulla_base64_encode(bulla_view bytes, char *out)
+static size_t digits_encode(const alphabet *digits, bulla_view bytes, char *out)
 {
     size_t at = 0;
     for (size_t i = 0; i < bytes.len; i += 3) {
@@ -190,41 +197,60 @@ void bulla_base64_encode(bulla_view bytes, char *out)
         unsigned group = (unsigned)bytes.data[i] << 16;
         if (have > 1) group |= (unsigned)bytes.data[i + 1] << 8;
         if (have > 2) group |= bytes.data[i + 2];
-        out[at++] = base64_digit(group >> 18);
-        out[at++] = base64_digit(group >> 12 & 63);
-        out[at++] = '=';
-        out[at++] = '=';
-        if (have > 1) out[at - 2] = base64_digit(group >> 6 & 63);
-        if (have > 2) out[at - 1] = base64_digit(group & 63);
+        out[at++] = base64_digit(digits, group >> 18);
+        out[at++] = base64_digit(digits, group >> 12 & 63);
+        if (have > 1) out[at++] = base64_digit(digits, group >> 6 & 63);
+        if (have > 2) out[at++] = base64_digit(digits, group & 63);
     }
     out[at] = '\0';
+    return at;
+}
+
+void bulla_base64_encode(bulla_view bytes, char *out)
+{
+    size_t at = digits_encode(&standard, bytes, out);
+    while (at % 4 != 0)
+        out[at++] = '=';
+    out[at] = '\0';
+}
+
+void bulla_base64url_encode(bulla_view bytes, char *out)
+{
+    (void)digits_encode(&url_safe, bytes, out);
+}
+
+/* Digits without padding. A group of two or three ends the text; the bits that it has to spare are zero, so that there
+ * is one text for one value. */
+static bool digits_decode(const alphabet *digits, bulla_view text, uint8_t *out, size_t cap, size_t *out_len)
+{
+    size_t len = text.len / 4 * 3 + (text.len % 4 == 0 ? 0 : text.len % 4 - 1);
+    if (text.len % 4 == 1 || len > cap) return false;
+    unsigned bad = 0, group = 0;
+    size_t at = 0, num_bits = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned value = base64_value(digits, text.data[i]);
+        bad |= value >> 6;
+        group = group << 6 | (value & 63);
+        num_bits += 6;
+        if (num_bits < 8) continue;
+        num_bits -= 8;
+        out[at++] = (uint8_t)(group >> num_bits);
+        group &= (1u << num_bits) - 1;
+    }
+    if ((bad | group) != 0) return false;
+    *out_len = len;
+    return true;
 }
 
 bool bulla_base64_decode(bulla_view text, uint8_t *out, size_t cap, size_t *out_len)
 {
     if (text.len % 4 != 0) return false;
-    size_t pad = 0;
-    while (pad < 2 && pad < text.len && text.data[text.len - 1 - pad] == '=')
-        pad++;
-    size_t len = text.len / 4 * 3 - pad;
-    if (len > cap) return false;
-    unsigned bad = 0, group = 0;
-    size_t at = 0;
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned value = i >= text.len - pad ? 0 : base64_value(text.data[i]);
-        bad |= value >> 6;
-        group = group << 6 | (value & 63);
-        if (i % 4 != 3) continue;
-        for (unsigned k = 0; k < 3; k++) {
-            uint8_t byte = (uint8_t)(group >> (16 - 8 * k));
-            if (at < len)
-                out[at++] = byte;
-            else
-                bad |= byte; /* bits under the padding must be zero: one text for one value */
-        }
-        group = 0;
-    }
-    if (bad != 0) return false;
-    *out_len = len;
-    return true;
+    for (unsigned pad = 0; pad < 2 && text.len != 0 && text.data[text.len - 1] == '='; pad++)
+        text.len--;
+    return digits_decode(&standard, text, out, cap, out_len);
+}
+
+bool bulla_base64url_decode(bulla_view text, uint8_t *out, size_t cap, size_t *out_len)
+{
+    return digits_decode(&url_safe, text, out, cap, out_len);
 }

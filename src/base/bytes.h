@@ -104,11 +104,14 @@ static inline uint32_t bulla_get_u32(const uint8_t *in)
     return __builtin_bswap32(v);
 }
 
-/* Hexadecimal, lower case, and base64 (RFC 4648, 4, padded). In constant time for the data: keys pass through here.
+/* Hexadecimal, lower case, base64 (RFC 4648, 4, padded) and base64url (5, unpadded). In constant time for the data:
+ * keys pass through here.
  * Encoders write a NUL after the text; `out` holds 2 * len + 1, or 4 * ((len + 2) / 3) + 1. */
 void bulla_hex_encode(bulla_view bytes, char *out);
 bool bulla_hex_decode(bulla_view text, uint8_t *out, size_t len); /* exactly 2 * len digits, either case */
 void bulla_base64_encode(bulla_view bytes, char *out);
 bool bulla_base64_decode(bulla_view text, uint8_t *out, size_t cap, size_t *out_len); /* strict padding, no spaces */
+void bulla_base64url_encode(bulla_view bytes, char *out);
+bool bulla_base64url_decode(bulla_view text, uint8_t *out, size_t cap, size_t *out_len);
 
 #endif

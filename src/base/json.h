@@ -43,7 +43,7 @@ BULLA_AUTO_DEFINE(bulla_json, bulla_json_free)
 bulla_json_value bulla_json_root(const bulla_json *json);
 bulla_json_kind bulla_json_kind_of(bulla_json_value value);
 
-/* The member `name`, which is compared decoded, of an object; "a/b/c" goes down. */
+/* The member of an object, its name compared decoded; "a/b/c" goes down, so that a name with a slash is not found. */
 bulla_json_value bulla_json_get(bulla_json_value value, const char *path);
 /* Items of an array or members of an object, in order: first, next until BULLA_JSON_NONE. */
 bulla_json_value bulla_json_first(bulla_json_value value);
@@ -61,11 +61,13 @@ bool bulla_json_bool(bulla_json_value value, bool *out);
 bool bulla_json_int(bulla_json_value value, int64_t *out);
 bool bulla_json_time_s(bulla_json_value value, int64_t *out);
 
-/* The bytes of a base64 string (RFC 4648, 4 or 5; padding as the alphabet wants it: standard padded, url unpadded). */
-typedef enum bulla_json_base64 { BULLA_JSON_BASE64, BULLA_JSON_BASE64URL } bulla_json_base64;
-bool bulla_json_bytes(bulla_json_value value, bulla_json_base64 form, uint8_t *out, size_t cap, size_t *out_len);
-/* The same into a secret of exactly that length. Errors: EFORMAT saying that `what` is not base64, ENOMEM. */
-BULLA_MUST_USE bulla_status bulla_json_secret(bulla_call *call, bulla_json_value value, bulla_json_base64 form,
+/* The bytes that a string stands for: those of base64 (RFC 4648, 4: padded), of base64url (5: unpadded), or its own in
+ * UTF-8. `out` is untouched when the string is not that or does not fit. */
+typedef enum bulla_json_form { BULLA_JSON_BASE64, BULLA_JSON_BASE64URL, BULLA_JSON_PLAIN } bulla_json_form;
+bool bulla_json_bytes(bulla_json_value value, bulla_json_form form, uint8_t *out, size_t cap, size_t *out_len);
+/* The same into a secret of exactly that length: keys, and with BULLA_JSON_PLAIN tokens. Errors: EFORMAT saying that
+ * `what` is not base64 (or is empty), ELIMIT, ENOMEM. */
+BULLA_MUST_USE bulla_status bulla_json_secret(bulla_call *call, bulla_json_value value, bulla_json_form form,
                                               const char *what, bulla_secret **out_secret);
 
 /* Writing. A value follows a name or stands in an array; commas come by themselves. The writer's failure is the sign
@@ -84,6 +86,6 @@ void bulla_json_put_name(bulla_json_writer *writer, const char *name);
 void bulla_json_put_text(bulla_json_writer *writer, bulla_view text); /* UTF-8, escaped as needed; else fails */
 void bulla_json_put_int(bulla_json_writer *writer, int64_t value);
 void bulla_json_put_bool(bulla_json_writer *writer, bool value);
-void bulla_json_put_base64(bulla_json_writer *writer, bulla_json_base64 form, bulla_view bytes);
+void bulla_json_put_base64(bulla_json_writer *writer, bulla_json_form form, bulla_view bytes); /* either base64 */
 
 #endif
