@@ -47,6 +47,8 @@ static bulla_status options_read(bulla_call *call, const bulla_options *options,
     if (read.cache != NULL &&
         (read.cache->size < offsetof(bulla_cache_options, max_entries) || read.cache->ttl_ms == 0))
         return bulla_fail(call, BULLA_EINVAL, "the cache needs its size and a time to live: set cache.ttl_ms");
+    if (read.num_kms != 0 && read.kms == NULL)
+        return bulla_fail(call, BULLA_EINVAL, "bulla_options.num_kms is %zu but kms is NULL", read.num_kms);
     *out_options = read;
     return BULLA_OK;
 }
@@ -90,8 +92,17 @@ static bulla_status house_new(bulla_call *call, const bulla_options *options, bu
     if (house->has_cache) memcpy(&house->cache, options->cache, cache_len(options->cache));
     (void)pthread_mutex_init(&house->lock, NULL);
     (void)pthread_mutex_init(&house->store_lock, NULL);
-    bulla_registry_init(&house->registry);
     *out_house = house;
+    return BULLA_OK;
+}
+
+/* The key stores, and the schemes that open from them. */
+static bulla_status stores_open(bulla *house, bulla_call *call, const bulla_options *options)
+{
+    BULLA_TRY(bulla_kms_new(call, options->kms, options->num_kms, house->metrics, &house->kms));
+    bulla_registry_init(&house->registry, house->kms);
+    const bulla_scheme local = {.name = "local", .open = local_scheme_open, .arg = house};
+    BULLA_TRY(bulla_registry_add(&house->registry, call, &local));
     return BULLA_OK;
 }
 
@@ -103,8 +114,7 @@ bulla_status bulla_open(bulla_call *call, const bulla_options *options, bulla **
     BULLA_TRY(bulla_aead_engine_set(call, read.aead == NULL ? "auto" : read.aead));
     BULLA_TRY(house_new(call, &read, &house));
     BULLA_TRY(text_copy(call, read.store, &house->store_path));
-    const bulla_scheme local = {.name = "local", .open = local_scheme_open, .arg = house};
-    BULLA_TRY(bulla_registry_add(&house->registry, call, &local));
+    BULLA_TRY(stores_open(house, call, &read));
     *out_house = BULLA_TAKE(house);
     return BULLA_OK;
 }
@@ -118,6 +128,7 @@ void bulla_house_unref(bulla *house)
 {
     if (house == NULL || !bulla_refs_drop(&house->refs)) return;
     bulla_store_unref(house->store);
+    bulla_kms_free(house->kms);
     (void)pthread_mutex_destroy(&house->store_lock);
     (void)pthread_mutex_destroy(&house->lock);
     bulla_free(house->env, house->store_path);
@@ -197,9 +208,7 @@ bulla_status bulla_house_admit(bulla_call *call)
 
 bulla_status bulla_provider_open(bulla *house, bulla_call *call, const char *address, bulla_provider **out_provider)
 {
-    BULLA_AUTO(bulla_provider) *backend = NULL;
     if (house == NULL || address == NULL) return bulla_fail(call, BULLA_EINVAL, "no house or no address is given");
     BULLA_TRY(bulla_house_admit(call));
-    BULLA_TRY(bulla_house_backend_open(house, call, address, &backend));
-    return bulla_stack_new(house, call, backend, out_provider);
+    return bulla_stack_open(house, call, address, out_provider);
 }

@@ -19,6 +19,8 @@ struct bulla {
     char *store_path; /* NULL: no keystore */
     bool has_cache;
     bulla_cache_options cache;
+    bulla_metrics *metrics;
+    bulla_kms *kms; /* outlives every provider that came from here: each holds the house */
 
     pthread_mutex_t lock; /* over registry and guards; with it held only purge is called */
     bulla_registry registry;

@@ -4,6 +4,7 @@
 #define BULLA_PROVIDER_BACKENDS_H
 
 #include "bulla/provider_impl.h"
+#include "provider/kms.h"
 
 /* A key in a file of its own: file:PATH?namespace=N&name=K */
 BULLA_MUST_USE bulla_status bulla_file_provider_open(void *arg, bulla_call *call, const char *address,

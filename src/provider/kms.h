@@ -10,10 +10,13 @@
 #include "bulla/kms.h"
 #include "provider/provider.h"
 
+#define BULLA_KMS_NAME_MAX 31u
+
 typedef struct bulla_kms bulla_kms;
 
-/* Copies the configurations (secrets by reference). The call's env is used for the life of it, and it must outlive
- * every provider opened from it. Errors: ECONFIG naming the configuration and the member at fault, ENOMEM. */
+/* Copies the configurations (secrets by reference). The call's env and `metrics` (may be NULL) are borrowed for the
+ * life of it, and it must outlive every provider opened from it. Errors: ECONFIG naming the configuration and the
+ * member at fault, ENOMEM. */
 BULLA_MUST_USE bulla_status bulla_kms_new(bulla_call *call, const bulla_kms_config *configs, size_t num_configs,
                                           bulla_metrics *metrics, bulla_kms **out_kms);
 void bulla_kms_free(bulla_kms *kms);
@@ -27,6 +30,9 @@ const bulla_kms_config *bulla_kms_at(const bulla_kms *kms, size_t index);
  * the first of the scheme, else an empty one named as the scheme. Borrowed for the life of `kms`. */
 BULLA_MUST_USE bulla_status bulla_kms_find(const bulla_kms *kms, bulla_call *call, const char *scheme, const char *name,
                                            const bulla_kms_config **out_config);
+
+/* The name after kms= in the query of an address; false when there is none. */
+bool bulla_kms_name_of(const char *address, char *out, size_t cap);
 
 /* What reaches one endpoint of one store: connections, login. A back end embeds it first. */
 typedef struct bulla_client {

@@ -12,7 +12,11 @@ static const bulla_scheme backends[] = {
     {"file", bulla_file_provider_open, NULL},
     {"rsa", bulla_rsa_provider_open, NULL},
 };
-_Static_assert(BULLA_LEN(backends) <= BULLA_MAX_SCHEMES, "there is room for every back end");
+/* Key stores behind a network or a module: opened from a configuration. One line each. */
+static const bulla_backend *const stores[] = {
+    NULL, /* the list may be empty */
+};
+_Static_assert(BULLA_LEN(backends) + BULLA_LEN(stores) <= BULLA_MAX_SCHEMES, "there is room for every back end");
 
 static void add(bulla_registry *registry, const bulla_scheme *scheme)
 {
@@ -20,11 +24,31 @@ static void add(bulla_registry *registry, const bulla_scheme *scheme)
     registry->schemes[registry->num_schemes++] = *scheme;
 }
 
-void bulla_registry_init(bulla_registry *registry)
+const bulla_backend *bulla_backend_find(const char *scheme)
+{
+    for (size_t i = 0; i < BULLA_LEN(stores); i++)
+        if (stores[i] != NULL && strcmp(stores[i]->scheme, scheme) == 0) return stores[i];
+    return NULL;
+}
+
+/* The first endpoint of the key's store, with nothing around it. */
+static bulla_status store_open(void *arg, bulla_call *call, const char *address, bulla_provider **out_provider)
+{
+    char scheme[BULLA_SCHEME_MAX + 1], name[BULLA_KMS_NAME_MAX + 2];
+    const bulla_kms_config *config = NULL;
+    BULLA_TRY(bulla_address_scheme_parse(call, address, scheme));
+    bool named = bulla_kms_name_of(address, name, sizeof name);
+    BULLA_TRY(bulla_kms_find(arg, call, scheme, named ? name : NULL, &config));
+    return bulla_backend_find(scheme)->open(arg, call, config, address, 0, out_provider);
+}
+
+void bulla_registry_init(bulla_registry *registry, bulla_kms *kms)
 {
     memset(registry, 0, sizeof *registry);
     for (size_t i = 0; i < BULLA_LEN(backends); i++)
         add(registry, &backends[i]);
+    for (size_t i = 0; kms != NULL && i < BULLA_LEN(stores); i++)
+        if (stores[i] != NULL) add(registry, &(bulla_scheme){stores[i]->scheme, store_open, kms});
 }
 
 static const bulla_scheme *find(const bulla_registry *registry, const char *name)

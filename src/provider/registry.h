@@ -6,6 +6,7 @@
 #include "base/macros.h"
 #include "bulla/provider_impl.h"
 #include "provider/address.h"
+#include "provider/kms.h"
 
 #define BULLA_MAX_SCHEMES 32u
 
@@ -15,8 +16,9 @@ typedef struct bulla_registry {
     size_t num_schemes;
 } bulla_registry;
 
-/* Fills in the back ends of this room. */
-void bulla_registry_init(bulla_registry *registry);
+/* Fills in the back ends of this room; those that need a configuration open from `kms`, which outlives the registry,
+ * and are left out when it is NULL. */
+void bulla_registry_init(bulla_registry *registry, bulla_kms *kms);
 
 BULLA_MUST_USE bulla_status bulla_registry_add(bulla_registry *registry, bulla_call *call, const bulla_scheme *scheme);
 

@@ -19,7 +19,7 @@ static char keys_dir[64];
 static bulla_status open_address(bulla_call *call, const char *address, bulla_provider **out_provider)
 {
     bulla_registry registry;
-    bulla_registry_init(&registry);
+    bulla_registry_init(&registry, NULL);
     return bulla_registry_open(&registry, call, address, out_provider);
 }
 

@@ -57,7 +57,7 @@ static bulla_status pair_read(driver_order *order, bulla_call *call, const char 
 static bulla_status order_read(driver_order *order, bulla_call *call, char **rest)
 {
     bulla_registry registry;
-    bulla_registry_init(&registry);
+    bulla_registry_init(&registry, NULL);
     for (; *rest != NULL && strcmp(*rest, "--") != 0; rest++)
         BULLA_TRY(pair_read(order, call, *rest));
     if (*rest == NULL) return bulla_fail(call, BULLA_EINVAL, "the keys are missing");

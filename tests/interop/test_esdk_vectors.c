@@ -210,7 +210,7 @@ int main(void)
         return required ? 1 : SKIP;
     }
     bulla_call_init(&run.call, NULL);
-    bulla_registry_init(&run.registry);
+    bulla_registry_init(&run.registry, NULL);
     (void)snprintf(run.dir, sizeof run.dir, "%s/esdk/v4-Net-4.0.1", root);
     run.manifest = load(run.dir, "manifest.json");
     run.keys = load(run.dir, "keys.json");

@@ -15,7 +15,7 @@ static bulla_status open_root(void *arg, bulla_call *call, const char *address, 
 {
     (void)arg;
     bulla_registry registry;
-    bulla_registry_init(&registry);
+    bulla_registry_init(&registry, NULL);
     return bulla_registry_open(&registry, call, address, out_provider);
 }
 static const bulla_opener opener = {open_root, NULL};

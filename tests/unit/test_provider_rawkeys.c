@@ -49,7 +49,7 @@ static int setup(void **state)
     (void)unlink(key_path);
     fake_env_init(&fake);
     bulla_call_init(&call, &fake.env);
-    bulla_registry_init(&registry);
+    bulla_registry_init(&registry, NULL);
     return 0;
 }
 

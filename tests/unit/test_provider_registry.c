@@ -15,7 +15,7 @@ static int setup(void **state)
 {
     (void)state;
     bulla_call_init(&call, NULL);
-    bulla_registry_init(&registry);
+    bulla_registry_init(&registry, NULL);
     return 0;
 }
 

@@ -31,7 +31,7 @@ static int make_keys(void **state)
     char pem[8192], base64[4096];
     BULLA_AUTO(bulla_secret) *der = NULL;
     bulla_call_init(&call, NULL);
-    bulla_registry_init(&registry);
+    bulla_registry_init(&registry, NULL);
     if (mkdtemp(dir) == NULL || bulla_rsa_generate(&call, 2048, &rsa) != BULLA_OK ||
         bulla_rsa_public_pem(&call, rsa, pem, sizeof pem) != BULLA_OK ||
         bulla_rsa_private_der(&call, rsa, &der) != BULLA_OK)
