@@ -157,11 +157,14 @@ typedef struct bulla_rewrap_options {
     size_t num_add;
     bulla_provider *const *drop; /* wrapped keys that one of these matches are left out */
     size_t num_drop;
+    const bulla_pair *require; /* pairs that must be bound: those that the header does not write must be among them */
+    size_t num_require;
 } bulla_rewrap_options;
 
 /* bulla_message_rewrap authenticates the header and makes a new one for the same body: same message id, data key,
  * context and frames. Wrapped keys that nobody renews or drops stay as they are. ESTATE for a signed message, whose
- * signature covers the header: encrypt it again. EINVAL when no recipient would be left. */
+ * signature covers the header: encrypt it again. EINTEGRITY when a required pair is not bound to the message, or one
+ * that is was neither written nor given. EINVAL when no recipient would be left. */
 BULLA_API BULLA_MUST_USE bulla_status bulla_message_rewrap(bulla_message *message, bulla_call *call,
                                                            const bulla_rewrap_options *options,
                                                            bulla_bytes *out_header);

@@ -54,38 +54,47 @@ bulla_status bulla_message_key_derive(bulla_call *call, const bulla_suite *suite
     return BULLA_OK;
 }
 
+/* What a header's tag covers: its body, and what is bound without being written. `memory` is for both in one piece. */
+static bulla_status aad_get(bulla_call *call, bulla_view body, bulla_view unwritten, bulla_buffer *memory,
+                            bulla_view *out_aad)
+{
+    *out_aad = body;
+    if (unwritten.len == 0) return BULLA_OK;
+    size_t len = body.len + unwritten.len;
+    BULLA_TRY(bulla_buffer_append(memory, call, body, len));
+    BULLA_TRY(bulla_buffer_append(memory, call, unwritten, len));
+    *out_aad = bulla_buffer_view(memory);
+    return BULLA_OK;
+}
+
 /* message-header.md, Authentication Tag: nothing is encrypted, the header body is the AAD, the IV of version 2 is 0. */
-bulla_status bulla_header_write(bulla_call *call, const bulla_header *header, bulla_aead *aead, bulla_buffer *out)
+bulla_status bulla_header_write(bulla_call *call, const bulla_header *header, bulla_view unwritten, bulla_aead *aead,
+                                bulla_buffer *out)
 {
     uint8_t nothing[1];
+    BULLA_AUTO(bulla_buffer) memory = {0};
+    bulla_view aad;
     size_t len = bulla_header_encoded_len(header), body_len = 0;
     if (len > BULLA_MAX_HEADER)
         return bulla_fail(call, BULLA_ELIMIT, "the message header takes %zu bytes, at most %u are written", len,
                           BULLA_MAX_HEADER);
     BULLA_TRY(bulla_buffer_reserve(out, call, len));
     BULLA_TRY(bulla_header_encode(call, header, out->data, len - BULLA_TAG_LEN, &body_len));
-    BULLA_TRY(bulla_aead_seal(aead, call, zero_nonce, bulla_view_of(out->data, body_len), (bulla_view){NULL, 0},
-                              nothing, out->data + body_len));
+    BULLA_TRY(aad_get(call, bulla_view_of(out->data, body_len), unwritten, &memory, &aad));
+    BULLA_TRY(bulla_aead_seal(aead, call, zero_nonce, aad, (bulla_view){NULL, 0}, nothing, out->data + body_len));
     out->len = body_len + BULLA_TAG_LEN;
     return BULLA_OK;
-}
-
-static bulla_status tag_check(bulla_aead *aead, bulla_call *call, const bulla_header *header, bulla_view aad)
-{
-    uint8_t nothing[1];
-    const uint8_t *nonce = header->suite->version == 1 ? header->iv.data : zero_nonce;
-    bulla_status status = bulla_aead_open(aead, call, nonce, aad, (bulla_view){NULL, 0}, header->tag.data, nothing);
-    if (status != BULLA_EINTEGRITY) return status;
-    return bulla_fail(call, BULLA_EINTEGRITY, "the message header was altered: its tag does not fit");
 }
 
 bulla_status bulla_header_tag_check(bulla_aead *aead, bulla_call *call, const bulla_header *header,
                                     bulla_view unwritten)
 {
-    if (unwritten.len == 0) return tag_check(aead, call, header, header->body);
-    BULLA_AUTO(bulla_buffer) aad = {0};
-    size_t len = header->body.len + unwritten.len;
-    BULLA_TRY(bulla_buffer_append(&aad, call, header->body, len));
-    BULLA_TRY(bulla_buffer_append(&aad, call, unwritten, len));
-    return tag_check(aead, call, header, bulla_buffer_view(&aad));
+    uint8_t nothing[1];
+    BULLA_AUTO(bulla_buffer) memory = {0};
+    bulla_view aad;
+    const uint8_t *nonce = header->suite->version == 1 ? header->iv.data : zero_nonce;
+    BULLA_TRY(aad_get(call, header->body, unwritten, &memory, &aad));
+    bulla_status status = bulla_aead_open(aead, call, nonce, aad, (bulla_view){NULL, 0}, header->tag.data, nothing);
+    if (status != BULLA_EINTEGRITY) return status;
+    return bulla_fail(call, BULLA_EINTEGRITY, "the message header was altered: its tag does not fit");
 }

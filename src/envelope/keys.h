@@ -15,9 +15,10 @@ BULLA_MUST_USE bulla_status bulla_message_key_derive(bulla_call *call, const bul
                                                      uint8_t out_commitment[BULLA_COMMITMENT_LEN]);
 
 /* Writes a version 2 header, its tag included, to `out`, which is empty. Reads no view of `header` but id, commitment
- * and recipients. ELIMIT when it is longer than BULLA_MAX_HEADER or a part does not fit its length field. */
-BULLA_MUST_USE bulla_status bulla_header_write(bulla_call *call, const bulla_header *header, bulla_aead *aead,
-                                               bulla_buffer *out);
+ * and recipients. `unwritten` as in bulla_header_tag_check. ELIMIT when it is longer than BULLA_MAX_HEADER or a part
+ * does not fit its length field. */
+BULLA_MUST_USE bulla_status bulla_header_write(bulla_call *call, const bulla_header *header, bulla_view unwritten,
+                                               bulla_aead *aead, bulla_buffer *out);
 
 /* Checks a header's tag. `unwritten` is the encoding of the pairs that are bound but not written in the message
  * (decrypt.md, Verify the header: the encryption context to only authenticate); empty as a rule. EINTEGRITY. */

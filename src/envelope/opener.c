@@ -95,20 +95,18 @@ static bulla_status context_join(bulla_call *call, const bulla_context *a, const
     return bulla_context_new_reserved(call, pairs, num_a + num_b, out_context);
 }
 
-/* A required pair that the header does not write may still be bound to the message: its writer left it out for the
- * reader to bring along (decrypt.md, Verify the header: the encryption context to only authenticate). Such pairs go to
- * *out_unwritten, and the header's tag tells whether they are the right ones. */
-static bulla_status unwritten_get(const bulla_opener *opener, bulla_call *call, const bulla_context *written,
+/* Those of `require` that are not written; the others must be written with the same value. */
+static bulla_status unwritten_get(bulla_call *call, const bulla_context *require, const bulla_context *written,
                                   bulla_context **out_unwritten)
 {
-    size_t num_pairs = bulla_context_count(opener->require), num_unwritten = 0;
+    size_t num_pairs = bulla_context_count(require), num_unwritten = 0;
     if (num_pairs == 0) return BULLA_OK;
     BULLA_AUTO(bulla_buffer) memory = {0};
     BULLA_TRY(bulla_buffer_reserve(&memory, call, num_pairs * sizeof(bulla_pair)));
     bulla_pair *pairs = (void *)memory.data;
     for (size_t i = 0; i < num_pairs; i++) {
         bulla_view value;
-        bulla_pair pair = bulla_context_at(opener->require, i);
+        bulla_pair pair = bulla_context_at(require, i);
         if (!bulla_context_find(written, pair.key, &value))
             pairs[num_unwritten++] = pair;
         else if (!bulla_view_equal(value, pair.value))
@@ -118,12 +116,25 @@ static bulla_status unwritten_get(const bulla_opener *opener, bulla_call *call, 
     return bulla_context_new_reserved(call, pairs, num_unwritten, out_unwritten);
 }
 
-static bulla_status context_set(bulla_opener *opener, bulla_call *call, bulla_header *header,
-                                const bulla_context *unwritten)
+bulla_status bulla_binding_get(bulla_call *call, const bulla_context *require, bulla_context *written,
+                               bulla_binding *out_binding)
 {
-    if (unwritten != NULL) return context_join(call, header->context, unwritten, &opener->context);
-    opener->context = bulla_context_ref(header->context);
+    BULLA_AUTO(bulla_context) *unwritten = NULL;
+    BULLA_AUTO(bulla_context) *context = NULL;
+    BULLA_TRY(unwritten_get(call, require, written, &unwritten));
+    if (unwritten != NULL)
+        BULLA_TRY(context_join(call, written, unwritten, &context));
+    else
+        context = bulla_context_ref(written);
+    *out_binding = (bulla_binding){BULLA_TAKE(context), BULLA_TAKE(unwritten)};
     return BULLA_OK;
+}
+
+void bulla_binding_done(bulla_binding *binding)
+{
+    bulla_context_unref(binding->context);
+    bulla_context_unref(binding->unwritten);
+    *binding = (bulla_binding){NULL, NULL};
 }
 
 static void body_set(bulla_body *body, const bulla_header *header)
@@ -134,8 +145,8 @@ static void body_set(bulla_body *body, const bulla_header *header)
     bulla_copy(body->id, header->id.data, header->id.len);
 }
 
-bulla_status bulla_header_unlock(bulla_call *call, const bulla_keyring *keyring, const bulla_header *header,
-                                 const bulla_binding *binding, bulla_secret **out_dek, bulla_aead **out_aead)
+static bulla_status unlock(bulla_call *call, const bulla_keyring *keyring, const bulla_header *header,
+                           const bulla_binding *binding, bulla_secret **out_dek, bulla_aead **out_aead)
 {
     uint8_t commitment[BULLA_COMMITMENT_LEN];
     BULLA_AUTO(bulla_secret) *dek = NULL;
@@ -152,21 +163,25 @@ bulla_status bulla_header_unlock(bulla_call *call, const bulla_keyring *keyring,
     return BULLA_OK;
 }
 
+bulla_status bulla_header_unlock(bulla_call *call, const bulla_keyring *keyring, const bulla_header *header,
+                                 const bulla_binding *binding, bulla_secret **out_dek, bulla_aead **out_aead)
+{
+    bulla_status status = unlock(call, keyring, header, binding, out_dek, out_aead);
+    if (status != BULLA_EINTEGRITY || binding->unwritten == NULL) return status;
+    return requirement_failed(call, bulla_context_at(binding->unwritten, 0));
+}
+
 static bulla_status header_open(bulla_opener *opener, bulla_call *call)
 {
-    BULLA_AUTO(bulla_context) *unwritten = NULL;
+    BULLA_AUTO(bulla_binding) binding = {NULL, NULL};
     BULLA_AUTO(bulla_secret) *dek = NULL;
     bulla_header *header = &opener->header;
     BULLA_TRY(policy_check(opener, call, header));
     BULLA_TRY(public_key_check(call, header));
-    BULLA_TRY(unwritten_get(opener, call, header->context, &unwritten));
-    BULLA_TRY(context_set(opener, call, header, unwritten));
+    BULLA_TRY(bulla_binding_get(call, opener->require, header->context, &binding));
     bulla_keyring keyring = {opener->recipients, opener->num_recipients};
-    bulla_binding binding = {opener->context, unwritten};
-    bulla_status status = bulla_header_unlock(call, &keyring, header, &binding, &dek, &opener->body.aead);
-    if (status == BULLA_EINTEGRITY && unwritten != NULL)
-        return requirement_failed(call, bulla_context_at(unwritten, 0));
-    BULLA_TRY(status);
+    BULLA_TRY(bulla_header_unlock(call, &keyring, header, &binding, &dek, &opener->body.aead));
+    opener->context = BULLA_TAKE(binding.context);
     body_set(&opener->body, header);
     if (!header->suite->is_signed) return BULLA_OK;
     BULLA_TRY(bulla_hasher_new(call, header->suite->sign_hash, &opener->hasher));

@@ -8,13 +8,26 @@
 #include "envelope/frame.h"
 #include "envelope/recipients.h"
 
-/* What is bound to a message: all of it, and of that what its header does not write (may be NULL). */
+/* What is bound to a message: all of it, and of that what its header does not write. One reference each; NULL: nothing.
+ */
 typedef struct bulla_binding {
-    bulla_context *context;
-    const bulla_context *unwritten;
+    bulla_context *context, *unwritten;
 } bulla_binding;
 
-/* Opens a header with one of the keys: data key, commitment, tag. Afterwards what the header says is genuine. */
+/* Compares `require` (may be NULL) with the pairs that a header writes. A required pair that it does not write may
+ * still be bound to the message: its writer left it out for the reader to bring along (decrypt.md, Verify the header:
+ * the encryption context to only authenticate). Unlocking tells whether it is. EINTEGRITY for another value. */
+BULLA_MUST_USE bulla_status bulla_binding_get(bulla_call *call, const bulla_context *require, bulla_context *written,
+                                              bulla_binding *out_binding);
+void bulla_binding_done(bulla_binding *binding);
+
+static inline void bulla_binding_auto(bulla_binding *binding)
+{
+    bulla_binding_done(binding);
+}
+
+/* Opens a header with one of the keys: data key, commitment, tag. Afterwards what the header says is genuine, and the
+ * unwritten pairs are bound to it. */
 BULLA_MUST_USE bulla_status bulla_header_unlock(bulla_call *call, const bulla_keyring *keyring,
                                                 const bulla_header *header, const bulla_binding *binding,
                                                 bulla_secret **out_dek, bulla_aead **out_aead);

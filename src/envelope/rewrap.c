@@ -9,6 +9,7 @@ typedef struct rewrapping {
     bulla_rewrap_options options;
     bulla_secret *dek;
     bulla_aead *aead;
+    bulla_binding binding;
     bulla_header header; /* the new one; borrows all its parts */
     bulla_wrapped *fresh[BULLA_MAX_RECIPIENTS];
     size_t num_fresh;
@@ -21,6 +22,7 @@ static inline void rewrapping_auto(rewrapping *work)
         bulla_wrapped_free(work->fresh[i]);
     bulla_aead_unref(work->aead);
     bulla_secret_unref(work->dek);
+    bulla_binding_done(&work->binding);
 }
 
 static bulla_status options_get(bulla_call *call, const bulla_rewrap_options *options, bulla_rewrap_options *out)
@@ -64,7 +66,7 @@ static bulla_status recipient_wrap(rewrapping *work, bulla_call *call, bulla_pro
     if (work->num_fresh == BULLA_MAX_RECIPIENTS)
         return bulla_fail(call, BULLA_ELIMIT, "the message would have more than %u recipients", BULLA_MAX_RECIPIENTS);
     bulla_wrapped **fresh = &work->fresh[work->num_fresh];
-    BULLA_TRY(bulla_provider_wrap(provider, call, work->header.context, work->dek, fresh));
+    BULLA_TRY(bulla_provider_wrap(provider, call, work->binding.context, work->dek, fresh));
     work->num_fresh++;
     return recipient_add(work, call, *fresh);
 }
@@ -96,6 +98,17 @@ static bulla_status recipients_make(rewrapping *work, bulla_call *call, const bu
     return BULLA_OK;
 }
 
+/* Opens the old header: only what is genuine goes into a new one. */
+static bulla_status header_unlock(rewrapping *work, bulla_call *call, const bulla_header *old)
+{
+    BULLA_AUTO(bulla_context) *require = NULL;
+    const bulla_keyring open = {work->options.open, work->options.num_open};
+    if (work->options.num_require != 0)
+        BULLA_TRY(bulla_context_new(call, work->options.require, work->options.num_require, &require));
+    BULLA_TRY(bulla_binding_get(call, require, old->context, &work->binding));
+    return bulla_header_unlock(call, &open, old, &work->binding, &work->dek, &work->aead);
+}
+
 bulla_status bulla_message_rewrap(bulla_message *message, bulla_call *call, const bulla_rewrap_options *options,
                                   bulla_bytes *out_header)
 {
@@ -105,11 +118,10 @@ bulla_status bulla_message_rewrap(bulla_message *message, bulla_call *call, cons
     const bulla_header *old = &message->header;
     BULLA_TRY(options_get(call, options, &work.options));
     BULLA_TRY(kind_check(call, old));
-    const bulla_keyring open = {work.options.open, work.options.num_open};
-    const bulla_binding binding = {old->context, NULL};
-    BULLA_TRY(bulla_header_unlock(call, &open, old, &binding, &work.dek, &work.aead));
+    BULLA_TRY(header_unlock(&work, call, old));
     BULLA_TRY(recipients_make(&work, call, old));
-    BULLA_TRY(bulla_header_write(call, &work.header, work.aead, &bytes));
+    bulla_view unwritten = bulla_context_bytes(work.binding.unwritten);
+    BULLA_TRY(bulla_header_write(call, &work.header, unwritten, work.aead, &bytes));
     *out_header = (bulla_bytes){bytes.data, bytes.len, bytes.env};
     bytes = (bulla_buffer){0};
     return BULLA_OK;

@@ -98,7 +98,7 @@ static bulla_status header_make(bulla_sealer *sealer, bulla_call *call, const wr
     for (; header.num_recipients < BULLA_MAX_RECIPIENTS && list->items[header.num_recipients] != NULL;
          header.num_recipients++)
         header.recipients[header.num_recipients] = *list->items[header.num_recipients];
-    return bulla_header_write(call, &header, sealer->body.aead, &sealer->header);
+    return bulla_header_write(call, &header, (bulla_view){NULL, 0}, sealer->body.aead, &sealer->header);
 }
 
 static bulla_status sealer_make(bulla_sealer *sealer, bulla_call *call, const bulla_encrypt_options *options)

@@ -4,6 +4,8 @@
 #include "old_message.h"
 
 #include "base/context.h"
+#include "envelope/keys.h"
+#include "envelope/opener.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -226,6 +228,73 @@ static void test_a_message_of_version_1_is_not_rewrapped(void **state)
     bulla_bytes_done(&old);
 }
 
+static const bulla_pair tenant = {{(const uint8_t *)"tenant", 6}, {(const uint8_t *)"acme", 4}};
+
+/* A message bound to purpose and tenant whose header writes the purpose alone (message-header.md, AAD; the required
+ * encryption context CMM makes such). */
+static bulla_bytes message_without_tenant(void)
+{
+    const bulla_keyring ann = {kit.ann_only, 1};
+    const bulla_pair purpose = {bulla_view_text("purpose"), bulla_view_text("test")};
+    BULLA_AUTO(bulla_binding) binding = {bulla_context_ref(kit.context), NULL};
+    BULLA_AUTO(bulla_header) header = {0};
+    BULLA_AUTO(bulla_secret) *dek = NULL;
+    BULLA_AUTO(bulla_aead) *aead = NULL;
+    BULLA_AUTO(bulla_buffer) fresh = {0};
+    bulla_bytes whole = kit_message(LEN, FRAME);
+    size_t need = 0;
+    assert_ok(bulla_header_decode(&kit.call, kit_view(whole), &header, &need));
+    assert_ok(bulla_header_unlock(&kit.call, &ann, &header, &binding, &dek, &aead));
+    assert_ok(bulla_context_new(&kit.call, &tenant, 1, &binding.unwritten));
+    bulla_context_unref(header.context);
+    assert_ok(bulla_context_new(&kit.call, &purpose, 1, &header.context));
+    assert_ok(bulla_header_write(&kit.call, &header, bulla_context_bytes(binding.unwritten), aead, &fresh));
+    assert_true(fresh.len < header.len);
+    memmove(whole.data + fresh.len, whole.data + header.len, whole.len - header.len);
+    memcpy(whole.data, fresh.data, fresh.len);
+    whole.len -= header.len - fresh.len;
+    return whole;
+}
+
+static void test_a_pair_that_is_not_written_is_brought_along(void **state)
+{
+    (void)state;
+    bulla_bytes old = message_without_tenant();
+    bulla_decrypt_options decrypt = kit_decrypt_options();
+    bulla_rewrap_options options = opened_by_ann();
+    options.add = kit.bob_only;
+    options.num_add = 1;
+    options.require = &tenant;
+    options.num_require = 1;
+    bulla_bytes message = rewrapped(kit_view(old), &options);
+    assert_int_equal(count_recipients(kit_view(message)), 3);
+    decrypt.recipients = kit.bob_only;
+    kit_fails(&decrypt, kit_view(message), BULLA_EINTEGRITY);
+    decrypt.require = &tenant;
+    decrypt.num_require = 1;
+    kit_opens(&decrypt, kit_view(message), LEN);
+    bulla_bytes_done(&old);
+    bulla_bytes_done(&message);
+}
+
+static void test_a_pair_that_is_not_bound_is_refused(void **state)
+{
+    (void)state;
+    const bulla_pair wrong[] = {{tenant.key, bulla_view_text("other")}, {bulla_view_text("colour"), tenant.value}};
+    bulla_bytes unwritten = message_without_tenant(), written = kit_message(LEN, FRAME);
+    bulla_rewrap_options options = opened_by_ann();
+    rewrap_fails(kit_view(unwritten), &options, BULLA_EINTEGRITY); /* nobody brings it */
+    options.num_require = 1;
+    for (size_t i = 0; i < 2; i++) {
+        options.require = &wrong[i];
+        rewrap_fails(kit_view(unwritten), &options, BULLA_EINTEGRITY);
+        rewrap_fails(kit_view(written), &options, BULLA_EINTEGRITY);
+        assert_non_null(strstr(kit.call.why, "not bound to the required context"));
+    }
+    bulla_bytes_done(&unwritten);
+    bulla_bytes_done(&written);
+}
+
 static void test_more_recipients_than_the_limit_are_not_made(void **state)
 {
     (void)state;
@@ -257,6 +326,8 @@ int main(void)
         cmocka_unit_test(test_rewrapping_needs_a_key_that_opens),
         cmocka_unit_test(test_a_signed_message_is_not_rewrapped),
         cmocka_unit_test(test_a_message_of_version_1_is_not_rewrapped),
+        cmocka_unit_test(test_a_pair_that_is_not_written_is_brought_along),
+        cmocka_unit_test(test_a_pair_that_is_not_bound_is_refused),
         cmocka_unit_test(test_more_recipients_than_the_limit_are_not_made),
     };
     return cmocka_run_group_tests(tests, kit_start, kit_stop);
