@@ -39,7 +39,8 @@ BULLA_API void bulla_wrapped_free(bulla_wrapped *wrapped);
 /* bulla_provider_name returns the back end's name, such as "file". Static; never NULL. */
 BULLA_API const char *bulla_provider_name(const bulla_provider *provider);
 
-/* bulla_provider_matches tells, without asking the store, whether this provider may be able to open `wrapped`. */
+/* bulla_provider_matches tells, without asking the store, whether this provider may be able to open `wrapped`; of one
+ * that can only wrap, such as a public key, whether it bears the name that `wrapped` does. */
 BULLA_API bool bulla_provider_matches(const bulla_provider *provider, const bulla_wrapped *wrapped);
 
 /* bulla_provider_describe says what the store knows of the key. Members the store does not know are zero.

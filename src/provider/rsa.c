@@ -112,6 +112,7 @@ static const bulla_provider_ops public_ops = {
     .name = "rsa",
     .can = BULLA_OP_DESCRIBE | BULLA_OP_WRAP,
     .idempotent = REPEATABLE,
+    .matches = rsa_matches, /* so that a rewrap knows the recipient again */
     .describe = bulla_rawkey_describe,
     .wrap = rsa_wrap,
     .destroy = rsa_destroy,
