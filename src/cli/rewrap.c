@@ -7,6 +7,7 @@
 #include "cli/shown.h"
 #include "cli/verbs.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define KNOWN_KEYS 8u
@@ -20,6 +21,10 @@ struct known_key {
 struct rewrap {
     struct cli_files files;
     struct cli_providers with, add, to, drop;
+    const char *drop_text[BULLA_MAX_RECIPIENTS]; /* the addresses of `drop` */
+    uint64_t num_undropped;                      /* files met in trees that a key of `drop` has no entry in */
+    bulla_pair pairs[CLI_MAX_PAIRS];             /* that must be bound, written in the header or not */
+    size_t num_pairs;
     bool dropped_index[BULLA_MAX_RECIPIENTS]; /* from 0 */
     size_t num_dropped_indexes;
     struct known_key known[KNOWN_KEYS];
@@ -29,9 +34,11 @@ struct rewrap {
 /* What is to happen to one header. */
 struct plan {
     const bulla_message_info *info;
+    bulla_context *context; /* all that is bound */
     bulla_provider *renew[BULLA_MAX_RECIPIENTS], *add[BULLA_MAX_RECIPIENTS];
     size_t num_renew, num_add, num_drop;
     bool drop[BULLA_MAX_RECIPIENTS]; /* by index of the wrapped key */
+    const char *undropped;           /* the address of a key to drop that no entry is of; NULL: none */
 };
 
 static void message_done(bulla_message **message)
@@ -79,6 +86,35 @@ static void plan_done(struct plan *plan)
         bulla_provider_unref(plan->renew[i]);
     for (size_t i = 0; i < plan->num_add; i++)
         bulla_provider_unref(plan->add[i]);
+    bulla_context_unref(plan->context);
+}
+
+static bool is_written(const bulla_context *context, bulla_view key)
+{
+    for (size_t i = 0; i < bulla_context_count(context); i++)
+        if (same(bulla_context_at(context, i).key, key)) return true;
+    return false;
+}
+
+/* The pairs of the header and those that were given besides. Whether these are the right ones is found out when the
+ * header is opened. */
+static bulla_status context_make(const struct rewrap *rewrap, struct plan *plan)
+{
+    bulla_call *call = &rewrap->files.cli->call;
+    size_t num = bulla_context_count(plan->info->context);
+    if (rewrap->num_pairs == 0 || plan->info->is_signed) { /* the signed ones are refused anyway */
+        plan->context = bulla_context_ref(plan->info->context);
+        return BULLA_OK;
+    }
+    bulla_pair *pairs = calloc(num + rewrap->num_pairs, sizeof *pairs);
+    if (pairs == NULL) return bulla_fail(call, BULLA_ENOMEM, "no memory for the context");
+    for (size_t i = 0; i < num; i++)
+        pairs[i] = bulla_context_at(plan->info->context, i);
+    for (size_t i = 0; i < rewrap->num_pairs; i++)
+        if (!is_written(plan->info->context, rewrap->pairs[i].key)) pairs[num++] = rewrap->pairs[i];
+    bulla_status status = bulla_context_new(call, pairs, num, &plan->context);
+    free(pairs);
+    return status;
 }
 
 static bulla_status push(bulla_call *call, bulla_provider *provider, bulla_provider **list, size_t *num)
@@ -97,7 +133,7 @@ static bulla_status is_own(bulla_call *call, bulla_provider *provider, const bul
     CLI_AUTO(cli_secret_done) bulla_secret *dek = NULL;
     *out_own = bulla_provider_matches(provider, wrapped);
     if (!*out_own || cli_entry_of(wrapped).kind == CLI_ENTRY_KEYSTORE) return BULLA_OK;
-    bulla_status status = bulla_provider_unwrap(provider, call, plan->info->context, wrapped, &dek);
+    bulla_status status = bulla_provider_unwrap(provider, call, plan->context, wrapped, &dek);
     if (status == BULLA_EUNSUPPORTED) return BULLA_OK;
     if (status != BULLA_EINTEGRITY && status != BULLA_ENOKEY) return status;
     *out_own = false;
@@ -115,15 +151,20 @@ static bulla_status is_unwanted(const struct rewrap *rewrap, const bulla_wrapped
     return BULLA_OK;
 }
 
-static bool any_matches(const struct cli_providers *providers, const bulla_wrapped *wrapped)
+/* By name alone: to drop a key that is lost it need not open anything. */
+static bool is_dropped(const struct rewrap *rewrap, const bulla_wrapped *wrapped, bool met[BULLA_MAX_RECIPIENTS])
 {
-    for (size_t i = 0; i < providers->num; i++)
-        if (bulla_provider_matches(providers->list[i], wrapped)) return true;
-    return false;
+    bool dropped = false;
+    for (size_t i = 0; i < rewrap->drop.num; i++) {
+        if (!bulla_provider_matches(rewrap->drop.list[i], wrapped)) continue;
+        met[i] = dropped = true;
+    }
+    return dropped;
 }
 
 static bulla_status plan_drops(const struct rewrap *rewrap, struct plan *plan)
 {
+    bool met[BULLA_MAX_RECIPIENTS] = {false};
     for (size_t i = plan->info->num_recipients; i < BULLA_MAX_RECIPIENTS; i++)
         if (rewrap->dropped_index[i])
             return bulla_fail(&rewrap->files.cli->call, BULLA_EINVAL, "has no entry %zu to drop, only %zu", i + 1,
@@ -132,9 +173,11 @@ static bulla_status plan_drops(const struct rewrap *rewrap, struct plan *plan)
         const bulla_wrapped *wrapped = &plan->info->recipients[i];
         bool unwanted = false;
         CLI_TRY(is_unwanted(rewrap, wrapped, plan, &unwanted));
-        plan->drop[i] = unwanted || rewrap->dropped_index[i] || any_matches(&rewrap->drop, wrapped);
+        plan->drop[i] = is_dropped(rewrap, wrapped, met) || unwanted || rewrap->dropped_index[i];
         if (plan->drop[i]) plan->num_drop++;
     }
+    for (size_t i = 0; i < rewrap->drop.num && plan->undropped == NULL; i++)
+        if (!met[i]) plan->undropped = rewrap->drop_text[i];
     return BULLA_OK;
 }
 
@@ -213,6 +256,7 @@ static bulla_status plan_make(struct rewrap *rewrap, struct plan *plan)
     if (plan->info->num_recipients > BULLA_MAX_RECIPIENTS)
         return bulla_fail(call, BULLA_ELIMIT, "has over %u recipients", BULLA_MAX_RECIPIENTS);
     if (!asked) return plan_renewals(rewrap, plan);
+    CLI_TRY(context_make(rewrap, plan));
     CLI_TRY(plan_drops(rewrap, plan));
     for (size_t list = 0; list < 2; list++)
         for (size_t i = 0; i < wanted[list]->num; i++)
@@ -236,7 +280,9 @@ static bulla_status header_make(const struct rewrap *rewrap, bulla_message *mess
                                           .add = plan->add,
                                           .num_add = plan->num_add,
                                           .drop = drop,
-                                          .num_drop = plan->num_drop == 0 ? 0 : 1};
+                                          .num_drop = plan->num_drop == 0 ? 0 : 1,
+                                          .require = rewrap->pairs,
+                                          .num_require = rewrap->num_pairs};
     return bulla_message_rewrap(message, &rewrap->files.cli->call, &options, out_header);
 }
 
@@ -271,6 +317,16 @@ static bulla_status header_swap(struct rewrap *rewrap, struct cli_message_file *
     return BULLA_OK;
 }
 
+/* A file that was named is one that the key was thought to be in; of a tree the files are counted. */
+static bulla_status undropped_check(struct rewrap *rewrap, const struct cli_task *task, const struct plan *plan)
+{
+    if (plan->undropped == NULL) return BULLA_OK;
+    rewrap->num_undropped++;
+    if (task->in_tree) return BULLA_OK;
+    return bulla_fail(&rewrap->files.cli->call, BULLA_EINVAL,
+                      "has no entry of the key to drop, %.160s: see \"bulla inspect\"", plan->undropped);
+}
+
 static bulla_status job(void *arg, struct cli *cli, const struct cli_task *task)
 {
     struct rewrap *rewrap = arg;
@@ -283,6 +339,7 @@ static bulla_status job(void *arg, struct cli *cli, const struct cli_task *task)
     enum outcome outcome = UNCHANGED;
     CLI_AUTO(plan_done) struct plan plan = {.info = bulla_message_info_get(message)};
     CLI_TRY(plan_make(rewrap, &plan));
+    CLI_TRY(undropped_check(rewrap, task, &plan));
     file.input.progress = &rewrap->files.progress;
     if (plan.num_renew + plan.num_add + plan.num_drop != 0)
         CLI_TRY(header_swap(rewrap, &file, message, &plan, &outcome));
@@ -305,6 +362,7 @@ static bulla_status drop_add(struct rewrap *rewrap, const char *text)
     if (rewrap->drop.num == BULLA_MAX_RECIPIENTS) return cli_usage(cli, "--drop is given too often");
     CLI_TRY(cli_house_open(cli, &house));
     CLI_TRY(bulla_provider_open(house, &cli->call, text, &rewrap->drop.list[rewrap->drop.num]));
+    rewrap->drop_text[rewrap->drop.num] = text;
     rewrap->drop.num++;
     return BULLA_OK;
 }
@@ -319,7 +377,7 @@ static bulla_status keys_open(struct rewrap *rewrap)
     CLI_TRY(cli_providers_open(cli, "add", false, &rewrap->add));
     for (size_t i = 0; cli_value_at(cli, "drop", i) != NULL; i++)
         CLI_TRY(drop_add(rewrap, cli_value_at(cli, "drop", i)));
-    return BULLA_OK;
+    return cli_context_pairs(cli, rewrap->pairs, CLI_MAX_PAIRS, &rewrap->num_pairs);
 }
 
 static void rewrap_done(struct rewrap *rewrap)
@@ -342,7 +400,11 @@ static bulla_status run(struct cli *cli, int argc, char **argv)
                                       .recursive = cli_flag(cli, "recursive")}};
     rewrap.files.arg = &rewrap;
     CLI_TRY(keys_open(&rewrap));
-    return cli_files_run(&rewrap.files, argc, argv);
+    bulla_status status = cli_files_run(&rewrap.files, argc, argv);
+    if (rewrap.files.recursive && rewrap.num_undropped != 0)
+        cli_note(cli, "a key to drop had no entry in %llu file%s", (unsigned long long)rewrap.num_undropped,
+                 rewrap.num_undropped == 1 ? "" : "s");
+    return status;
 }
 
 static const struct cli_option options[] = {
@@ -350,6 +412,7 @@ static const struct cli_option options[] = {
     {0, "to", "ADDRESS", "make this key a recipient, and drop all that are not named so", true},
     {0, "add", "ADDRESS", "make this key a recipient too", true},
     {0, "drop", "ADDRESS|INDEX", "leave out this key, or the entry with this number in bulla inspect", true},
+    {0, "context", "KEY=VALUE", "rewrap only messages that this pair is bound to, written in the header or not", true},
     {'R', "recursive", NULL, "do all files in folders whose names end in " CLI_SUFFIX, false},
     {0},
 };

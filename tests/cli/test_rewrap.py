@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """bulla rewrap: the header changes, the body and the rest of the file do not."""
+import base64
 import fcntl
 import os
 import subprocess
@@ -10,6 +11,14 @@ import unittest
 from command import BULLA, CALLER, FATAL, RETRY, CommandTest
 
 NUM_KILLS = 60
+
+# By the AWS Encryption SDK for Python and its required encryption context CMM: "some words" and a newline under the raw
+# AES key "fixed" of the namespace "test", bytes 0 to 31, with the context host=a1, tenant=acme, the latter not written.
+TENANT_NOT_WRITTEN = base64.b64decode(
+    "AgR4Xwzah6dhJf0GDWxcUf1zm26wzbpXqShhfAHNCi28VfQADAABAARob3N0AAJhMQABAAR0ZXN0ABlmaXhlZAAAAIAAAAAMhIn4"
+    "lyMf2WzPnUG1ADA4e7Rx3vA7ZIeHYjeMEdBpO+a78wWd2AJ00uz62fpMZS4kUrtFa4b99Nx0bS1qE4MCAAAAgMMF42Z7Szdo0dgh"
+    "AEupBxcygIwm/rqkvXi/9Q+YjD26GDa3qsyBVvUKznoDEj9wE/////8AAAABAAAAAAAAAAAAAAABAAAAC9Q83+QBVo3D/vvBsZvY"
+    "7xrFKgk0nOxp0AYDpA==")
 
 
 class Rewrap(CommandTest):
@@ -115,6 +124,54 @@ class Rewrap(CommandTest):
         self.assertEqual([version for _, version in self.entries(path)], [1])
         self.opens(path)
         self.bulla("decrypt", "-r", self.key, "-o", "out", path, status=CALLER)
+
+    def test_dropping_who_is_no_recipient_is_an_error(self):
+        path = self.make()
+        before = path.read_bytes()
+        self.bulla("rewrap", "--drop", self.other, path, status=CALLER)
+        self.assertIn("no entry of the key to drop", self.stderr)
+        self.bulla("rewrap", "--add", self.key, "--drop", self.other, path, status=CALLER)
+        self.assertEqual(path.read_bytes(), before)
+
+    def test_in_trees_who_is_no_recipient_is_counted(self):
+        (self.dir / "tree").mkdir()
+        for name, also in (("a", ()), ("b", ("-r", self.other)), ("c", ())):
+            self.make(*also).rename(self.dir / "tree" / f"{name}.bulla")
+        self.bulla("rewrap", "-R", "--drop", self.other, "tree")
+        self.assertIn("rewrapped 1 file, 2 unchanged", self.stderr)
+        self.assertIn("no entry in 2 files", self.stderr)
+
+    def test_public_key_is_known_again(self):
+        for command in ("genrsa -out private.pem 2048", "rsa -in private.pem -pubout -out public.pem"):
+            subprocess.run(["openssl", *command.split()], cwd=self.dir, check=True, stderr=subprocess.DEVNULL)
+        (self.dir / "private.pem").chmod(0o600)
+        path, public = self.make(), "rsa:public.pem?namespace=n&name=x"
+        self.bulla("rewrap", "--add", public, path)
+        self.assertIn(b"unchanged", self.bulla("rewrap", "--add", public, path))
+        self.assertEqual(len(self.entries(path)), 2)
+        self.opens(path, "-r", public, "-r", "rsa:private.pem?namespace=n&name=x")
+        self.bulla("rewrap", "--drop", public, path)
+        self.assertEqual(len(self.entries(path)), 1)
+
+    def make_without_tenant(self):
+        path, key = self.dir / "m.bulla", self.home / "fixed.key"
+        path.write_bytes(TENANT_NOT_WRITTEN)
+        key.write_bytes(bytes(range(32)))
+        key.chmod(0o600)
+        return path, f"file:{key}?namespace=test&name=fixed"
+
+    def test_pair_that_the_header_does_not_write_is_brought_along(self):
+        path, key = self.make_without_tenant()
+        for wrong in ((), ("--context", "tenant=other"), ("--context", "tenant=acme", "--context", "colour=red")):
+            self.bulla("rewrap", "--with", key, "--add", self.other, *wrong, path, status=FATAL)
+            self.assertEqual(path.read_bytes(), TENANT_NOT_WRITTEN)
+        right = ("--context", "tenant=acme")
+        self.bulla("rewrap", "--with", key, "--add", self.other, *right, "--context", "host=a1", path)
+        self.assertNotIn(b"acme", path.read_bytes())
+        self.opens(path, "-r", self.other, *right, data=b"some words\n")
+        self.bulla("rewrap", "--with", key, "--to", self.other, *right, path)
+        self.assertEqual([name for name, _ in self.entries(path)], ["other"])
+        self.opens(path, "-r", self.other, *right, data=b"some words\n")
 
     def test_signed_messages_say_what_to_do(self):
         path = self.make("--sign")
