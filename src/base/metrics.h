@@ -29,14 +29,15 @@ BULLA_AUTO_DEFINE(bulla_metrics, bulla_metrics_unref)
  * borrowed for ever (literals). */
 bulla_metric *bulla_metrics_counter(bulla_metrics *metrics, const char *name, const char *labels, const char *help);
 bulla_metric *bulla_metrics_gauge(bulla_metrics *metrics, const char *name, const char *labels, const char *help);
-/* Of durations: observed in nanoseconds, shown in seconds; four buckets for each power of two from 1 us to 64 s. */
+/* Of durations: observed in nanoseconds, shown in seconds; four buckets for each power of two from 1 us to 67 s. */
 bulla_metric *bulla_metrics_histogram(bulla_metrics *metrics, const char *name, const char *labels, const char *help);
 
 void bulla_metric_add(bulla_metric *metric, uint64_t num);   /* counters */
 void bulla_metric_set(bulla_metric *metric, int64_t value);  /* gauges */
 void bulla_metric_observe(bulla_metric *metric, int64_t ns); /* histograms */
 uint64_t bulla_metric_value(const bulla_metric *metric);
-/* The duration that `percent` of the observations do not exceed; 0 when there are fewer than `min_count`. */
+/* The duration that `percent` of the observations do not exceed, rounded up to a bucket's bound and at most 67 s; 0
+ * when there are fewer than `min_count`. */
 int64_t bulla_metric_quantile_ns(const bulla_metric *metric, unsigned percent, uint64_t min_count);
 
 /* What bulla_metrics_visit and bulla_metrics_text of the public header do, on a registry. */

@@ -170,6 +170,35 @@ static void test_base64_refuses_every_second_spelling(void **state)
     assert_false(bulla_base64_decode(bulla_view_text("Zm9v"), small, sizeof small, &len));
 }
 
+static void test_base64url_agrees_with_rfc_4648(void **state)
+{
+    (void)state;
+    const char *pairs[][2] = {
+        {"", ""},           {"f", "Zg"},          {"fo", "Zm8"},          {"foo", "Zm9v"},
+        {"foob", "Zm9vYg"}, {"fooba", "Zm9vYmE"}, {"foobar", "Zm9vYmFy"}, {"\xFB\xFF\xBF", "-_-_"}};
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        char text[16];
+        uint8_t bytes[16];
+        size_t len = 99;
+        bulla_base64url_encode(bulla_view_text(pairs[i][0]), text);
+        assert_string_equal(text, pairs[i][1]);
+        assert_true(bulla_base64url_decode(bulla_view_text(text), bytes, sizeof bytes, &len));
+        assert_true(bulla_view_equal(bulla_view_of(bytes, len), bulla_view_text(pairs[i][0])));
+    }
+}
+
+static void test_base64url_refuses_every_second_spelling(void **state)
+{
+    (void)state;
+    const char *bad[] = {"Z", "Zg==", "Zh", "Zm9", "Zm8=", "Zm9vY", "Zm+v", "Zm/v", "Zg\n", "====", "Zm9v="};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        uint8_t out[16];
+        size_t len = 99;
+        assert_false(bulla_base64url_decode(bulla_view_text(bad[i]), out, sizeof out, &len));
+        assert_int_equal(len, 99);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -185,6 +214,8 @@ int main(void)
         cmocka_unit_test(test_hex_refuses_what_is_no_digit),
         cmocka_unit_test(test_base64_agrees_with_rfc_4648),
         cmocka_unit_test(test_base64_refuses_every_second_spelling),
+        cmocka_unit_test(test_base64url_agrees_with_rfc_4648),
+        cmocka_unit_test(test_base64url_refuses_every_second_spelling),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
