@@ -41,6 +41,10 @@ struct bulla_env {
     /* One line without newline, never with key bytes. NULL: no log. Levels above log_level are not formatted. */
     void (*log)(void *arg, bulla_log_level level, const char *line);
     bulla_log_level log_level;
+
+    /* Waits for about `ns` nanoseconds of ticks_ns's clock, or less; the library asks for 50 ms at most, so that it
+     * notices cancellations. NULL: nanosleep. */
+    void (*sleep_ns)(void *arg, int64_t ns);
 };
 
 /* bulla_env_default returns the process's own: malloc, CLOCK_REALTIME, CLOCK_MONOTONIC, the built-in generator, no

@@ -31,10 +31,13 @@ BULLA_MUST_USE bulla_status bulla_breaker_new(bulla_call *call, bulla_provider *
                                               bulla_provider **out_provider);
 
 /* An ordered list: sticky on the one that answered last, back to the first when its check succeeds again. Wraps with
- * the first that answers; unwraps with those that match. `inners` share a key when `is_one_key`: then a refusal by one
- * (no such key, not allowed) is the answer; else the next may still know better only about its own keys. */
+ * the first that answers; unwraps with those that match. `is_one_key`: the members are endpoints of one key, so what
+ * one of them refuses is refused, and all operations go to any of them. Else they are different keys: an unwrap that
+ * one does not know or may not do is put to the next that matches, and what is about one key (describe, rotate, list)
+ * goes to the first alone. Stores of several endpoints that stand in for each other are failovers of failovers; the
+ * outer one's failover_timeout_ms must cover all endpoints of an inner one. */
 BULLA_MUST_USE bulla_status bulla_failover_new(bulla_call *call, bulla_provider *const *inners, size_t num_inners,
-                                               const bulla_failover_options *options, const bulla_wrapper_site *site,
-                                               bulla_provider **out_provider);
+                                               bool is_one_key, const bulla_failover_options *options,
+                                               const bulla_wrapper_site *site, bulla_provider **out_provider);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fakes/fake_env.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,6 +31,17 @@ static int64_t fake_ticks_ns(void *arg)
     return __atomic_load_n(&((fake_env *)arg)->ticks_ns, __ATOMIC_RELAXED);
 }
 
+/* The one that waits moves the clock: no test sleeps. */
+static void fake_sleep_ns(void *arg, int64_t ns)
+{
+    fake_env *fake = arg;
+    (void)__atomic_fetch_add(&fake->num_sleeps, 1, __ATOMIC_RELAXED);
+    (void)__atomic_fetch_add(&fake->slept_ns, ns, __ATOMIC_RELAXED);
+    (void)__atomic_fetch_add(&fake->wall_ns, ns, __ATOMIC_RELAXED);
+    (void)__atomic_fetch_add(&fake->ticks_ns, ns, __ATOMIC_RELAXED);
+    if (fake->on_sleep != NULL) fake->on_sleep(fake->on_sleep_arg);
+}
+
 /* SplitMix64: each request goes on where the last one ended. */
 static bulla_status fake_random(void *arg, uint8_t *out, size_t len)
 {
@@ -55,11 +67,14 @@ static const char *fake_lookup(void *arg, const char *name)
 
 static void fake_log(void *arg, bulla_log_level level, const char *line)
 {
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of all fakes: lines come from any thread */
     fake_env *fake = arg;
     (void)level;
+    (void)pthread_mutex_lock(&lock);
     fake->num_logged++;
     fake->last_line[0] = '\0';
     (void)strncat(fake->last_line, line, sizeof fake->last_line - 1);
+    (void)pthread_mutex_unlock(&lock);
 }
 
 void fake_env_init(fake_env *fake)
@@ -73,7 +88,8 @@ void fake_env_init(fake_env *fake)
                 .random = fake_random,
                 .lookup = fake_lookup,
                 .log = fake_log,
-                .log_level = BULLA_LOG_DEBUG},
+                .log_level = BULLA_LOG_DEBUG,
+                .sleep_ns = fake_sleep_ns},
         .wall_ns = INT64_C(1700000000123456789),
         .ticks_ns = INT64_C(987654321),
     };

@@ -16,6 +16,10 @@ typedef struct fake_env {
     bulla_status random_answer;  /* BULLA_OK: it works */
     uint64_t num_random;
     const char *vars[FAKE_ENV_VARS][2]; /* name and value, borrowed */
+    size_t num_sleeps;                  /* waits, which move the clock instead of taking time */
+    int64_t slept_ns;
+    void (*on_sleep)(void *arg); /* after each; NULL: nothing */
+    void *on_sleep_arg;
     size_t num_logged;
     char last_line[512];
 } fake_env;

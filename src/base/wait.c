@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/wait.h"
+
+#include "base/macros.h"
+
+#include <time.h>
+
+/* A program that was built before sleep_ns has none. */
+static void sleep_for(const bulla_env *env, int64_t ns)
+{
+    if (env->size >= offsetof(bulla_env, sleep_ns) + sizeof env->sleep_ns && env->sleep_ns != NULL) {
+        env->sleep_ns(env->arg, ns);
+        return;
+    }
+    const struct timespec span = {(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
+    (void)nanosleep(&span, NULL); /* a signal ends it early: the caller looks at the clock */
+}
+
+bulla_status bulla_wait_until(bulla_call *call, int64_t until_ns)
+{
+    for (;;) {
+        BULLA_TRY(bulla_call_check(call));
+        int64_t left_ns = until_ns - call->env->ticks_ns(call->env->arg);
+        if (left_ns <= 0) return BULLA_OK;
+        sleep_for(call->env, left_ns < BULLA_WAIT_STEP_NS ? left_ns : BULLA_WAIT_STEP_NS);
+    }
+}

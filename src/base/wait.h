@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Waiting on the clock of a call's env. */
+#ifndef BULLA_BASE_WAIT_H
+#define BULLA_BASE_WAIT_H
+
+#include "bulla/call.h"
+
+#define BULLA_WAIT_STEP_NS INT64_C(50000000) /* a cancellation is noticed within it */
+
+/* Waits until env's ticks reach `until_ns`. ECANCELLED or EDEADLINE when the call ends before. */
+BULLA_MUST_USE bulla_status bulla_wait_until(bulla_call *call, int64_t until_ns);
+
+#endif

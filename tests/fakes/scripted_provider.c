@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fakes/scripted_provider.h"
+
+static scripted_provider *self_of(bulla_wrapper *wrapper)
+{
+    return (scripted_provider *)(void *)wrapper;
+}
+
+static bool scripted_matches(const bulla_provider *provider, const bulla_wrapped *wrapped)
+{
+    return bulla_provider_matches(((const scripted_provider *)(const void *)provider)->inner, wrapped);
+}
+
+static void scripted_purge(bulla_provider *provider, bulla_view key_id)
+{
+    bulla_provider_purge(((scripted_provider *)(void *)provider)->inner, key_id);
+}
+
+static scripted_step next_step(scripted_provider *self, uint32_t op)
+{
+    size_t at = __atomic_load_n(&self->at, __ATOMIC_RELAXED);
+    while (at < self->num_steps && (self->steps[at].only == 0 || (self->steps[at].only & op) != 0))
+        if (__atomic_compare_exchange_n(&self->at, &at, at + 1, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+            return self->steps[at];
+    return (scripted_step){.status = BULLA_OK};
+}
+
+static bulla_status play(scripted_provider *self, bulla_call *call, bulla_request *request, const scripted_step *step)
+{
+    uint32_t ignored = 0;
+    bulla_request unseen = *request;
+    unseen.out_version = &ignored;
+    if (step->acts && bulla_request_send(&unseen, self->inner, call) != BULLA_OK) return call->status;
+    (void)bulla_fail(call, step->status, "the script says %s", bulla_status_name(step->status));
+    call->retry_after_ms = step->retry_after_ms;
+    return step->status;
+}
+
+static bulla_status scripted_run(bulla_wrapper *wrapper, bulla_call *call, bulla_request *request)
+{
+    scripted_provider *self = self_of(wrapper);
+    size_t number = __atomic_fetch_add(&self->num_calls, 1, __ATOMIC_RELAXED);
+    if (number < BULLA_LEN(self->asked_ns)) self->asked_ns[number] = call->env->ticks_ns(call->env->arg);
+    if (self->hook != NULL) self->hook(self->hook_arg);
+    scripted_step step = next_step(self, request->op);
+    int64_t end_ns = call->env->ticks_ns(call->env->arg) + step.takes_ms * 1000000;
+    if (step.takes_ms != 0 && call->deadline_ns != 0 && end_ns > call->deadline_ns) { /* gives up in time */
+        fake_env_advance_ms(self->fake, (call->deadline_ns - end_ns) / 1000000 + step.takes_ms);
+        return bulla_call_check(call);
+    }
+    if (step.takes_ms != 0) fake_env_advance_ms(self->fake, step.takes_ms);
+    if (step.status == BULLA_OK) return bulla_request_send(request, self->inner, call);
+    return play(self, call, request, &step);
+}
+
+static void scripted_destroy(bulla_wrapper *wrapper)
+{
+    bulla_provider_unref(self_of(wrapper)->inner);
+}
+
+static const bulla_wrapper_kind scripted_kind = {sizeof(scripted_provider), scripted_matches, scripted_purge,
+                                                 scripted_run, scripted_destroy};
+
+bulla_status scripted_provider_new(bulla_call *call, bulla_provider *inner, fake_env *fake,
+                                   scripted_provider **out_provider)
+{
+    bulla_wrapper *made = NULL;
+    BULLA_TRY(bulla_wrapper_new(call, &scripted_kind, inner, &made));
+    scripted_provider *self = self_of(made);
+    self->inner = bulla_provider_ref(inner);
+    self->fake = fake;
+    *out_provider = self;
+    return BULLA_OK;
+}
+
+void scripted_provider_play(scripted_provider *self, const scripted_step *steps, size_t num_steps)
+{
+    self->steps = steps;
+    self->num_steps = num_steps;
+    self->at = 0;
+    self->num_calls = 0;
+}

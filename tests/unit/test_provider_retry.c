@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Retry: what is put again, how often, after which wait; and what never is. */
+#include "base/bytes.h"
+#include "base/secret.h"
+#include "cmocka_all.h"
+#include "fakes/fake_env.h"
+#include "fakes/memory_provider.h"
+#include "fakes/scripted_provider.h"
+#include "provider/wrappers.h"
+
+#define MS INT64_C(1000000)
+#define DOWN                                                                                                           \
+    {                                                                                                                  \
+        .status = BULLA_EUNAVAIL                                                                                       \
+    }
+
+static fake_env fake;
+static bulla_call call;
+static bulla_provider *memory, *key;
+static scripted_provider *script;
+static bulla_wrapped *wrapped;
+static const bulla_wrapper_site site = {"store=\"test\"", NULL};
+
+static void retry_open(bulla_retry_options options)
+{
+    assert_ok(bulla_retry_new(&call, &script->base.base, &options, &site, &key));
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    fake_env_init(&fake);
+    bulla_call_init(&call, &fake.env);
+    key = NULL;
+    BULLA_AUTO(bulla_secret) *dek = NULL;
+    return memory_provider_new(&call, "key", 1, &memory) != BULLA_OK ||
+           scripted_provider_new(&call, memory, &fake, &script) != BULLA_OK ||
+           bulla_provider_datakey(memory, &call, NULL, 32, &dek, &wrapped) != BULLA_OK;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    bulla_provider_unref(key);
+    bulla_provider_unref(&script->base.base);
+    bulla_provider_unref(memory);
+    bulla_wrapped_free(wrapped);
+    return fake.num_live != 0;
+}
+
+static bulla_status unwrap(void)
+{
+    BULLA_AUTO(bulla_secret) *dek = NULL;
+    return bulla_provider_unwrap(key, &call, NULL, wrapped, &dek);
+}
+
+#define PLAY(...)                                                                                                      \
+    static const scripted_step steps[] = {__VA_ARGS__};                                                                \
+    scripted_provider_play(script, steps, BULLA_LEN(steps))
+
+static void test_what_failed_without_effect_is_put_again(void **state)
+{
+    (void)state;
+    PLAY(DOWN, {.status = BULLA_ETHROTTLED}, {.status = BULLA_EBUSY});
+    retry_open((bulla_retry_options){0});
+    assert_ok(unwrap());
+    assert_int_equal(script->num_calls, 4);
+    assert_int_equal(call.attempts, 4);
+    assert_status(call.status, BULLA_OK);
+}
+
+static void test_the_last_error_says_how_many_tries_there_were(void **state)
+{
+    (void)state;
+    PLAY(DOWN, DOWN, DOWN, {.status = BULLA_ETHROTTLED}, DOWN);
+    retry_open((bulla_retry_options){0});
+    assert_status(unwrap(), BULLA_ETHROTTLED);
+    assert_int_equal(script->num_calls, 4);
+    assert_int_equal(call.attempts, 4);
+    assert_non_null(strstr(call.why, "the script says ETHROTTLED (tried 4 times)"));
+    assert_string_equal(call.provider, "memory");
+}
+
+static void test_refusals_are_not_put_again(void **state)
+{
+    (void)state;
+    static const bulla_status answers[] = {BULLA_ENOKEY,     BULLA_ESTATE,    BULLA_EDESTROYED, BULLA_EAUTHZ,
+                                           BULLA_EINTEGRITY, BULLA_ECONTRACT, BULLA_EDEADLINE,  BULLA_ECANCELLED};
+    retry_open((bulla_retry_options){0});
+    for (size_t i = 0; i < BULLA_LEN(answers); i++) {
+        const scripted_step step = {.status = answers[i]};
+        scripted_provider_play(script, &step, 1);
+        assert_status(unwrap(), answers[i]);
+        assert_int_equal(script->num_calls, 1);
+        assert_int_equal(call.attempts, 1);
+        assert_null(strstr(call.why, "tried"));
+    }
+}
+
+static void test_an_unsure_answer_is_put_again_only_where_that_does_no_harm(void **state)
+{
+    (void)state;
+    PLAY({.status = BULLA_EUNKNOWN});
+    retry_open((bulla_retry_options){0});
+    assert_ok(unwrap());
+    assert_int_equal(script->num_calls, 2);
+    script->base.ops.idempotent = 0; /* the same store, less sure of itself */
+    scripted_provider_play(script, steps, 1);
+    assert_status(unwrap(), BULLA_EUNKNOWN);
+    assert_int_equal(script->num_calls, 1);
+}
+
+static void test_waits_double_and_are_random_below_that(void **state)
+{
+    (void)state;
+    static const scripted_step steps[] = {DOWN, DOWN, DOWN, DOWN, DOWN, DOWN, DOWN};
+    int64_t longest[6] = {0}, sum[6] = {0};
+    for (int round = 0; round < 200; round++) {
+        retry_open((bulla_retry_options){.max_retries = 6, .base_delay_ms = 100, .max_delay_ms = 1000});
+        scripted_provider_play(script, steps, BULLA_LEN(steps));
+        assert_status(unwrap(), BULLA_EUNAVAIL);
+        assert_int_equal(script->num_calls, 7);
+        bulla_provider_unref(BULLA_TAKE(key));
+        for (size_t i = 0; i < 6; i++) {
+            int64_t waited = script->asked_ns[i + 1] - script->asked_ns[i];
+            sum[i] += waited;
+            if (waited > longest[i]) longest[i] = waited;
+        }
+    }
+    static const int64_t limits[6] = {100, 200, 400, 800, 1000, 1000};
+    for (size_t i = 0; i < 6; i++) {
+        assert_in_range(longest[i], limits[i] * MS * 9 / 10, limits[i] * MS);
+        assert_in_range(sum[i] / 200, limits[i] * MS / 3, limits[i] * MS * 2 / 3); /* not all long, not all short */
+    }
+}
+
+static void test_a_store_that_says_when_is_asked_then(void **state)
+{
+    (void)state;
+    PLAY({.status = BULLA_ETHROTTLED, .retry_after_ms = 700});
+    retry_open((bulla_retry_options){.base_delay_ms = 10});
+    assert_ok(unwrap());
+    assert_in_range(script->asked_ns[1] - script->asked_ns[0], 700 * MS, 710 * MS);
+}
+
+static void test_a_store_that_wants_a_long_rest_is_left_alone(void **state)
+{
+    (void)state;
+    PLAY({.status = BULLA_ETHROTTLED, .retry_after_ms = 2001});
+    retry_open((bulla_retry_options){0});
+    assert_status(unwrap(), BULLA_ETHROTTLED);
+    assert_int_equal(call.retry_after_ms, 2001);
+    assert_int_equal(script->num_calls, 1);
+    assert_int_equal(fake.num_sleeps, 0);
+    assert_non_null(strstr(call.why, "(tried once; the store asks to wait for 2001 ms)"));
+}
+
+static void test_a_wait_that_the_deadline_does_not_allow_is_not_begun(void **state)
+{
+    (void)state;
+    PLAY({.status = BULLA_ETHROTTLED, .retry_after_ms = 500}, DOWN);
+    retry_open((bulla_retry_options){0});
+    bulla_call_deadline_set(&call, 500);
+    assert_status(unwrap(), BULLA_ETHROTTLED);
+    assert_int_equal(fake.num_sleeps, 0);
+    assert_non_null(strstr(call.why, "the deadline leaves no time for another try"));
+    bulla_call_deadline_set(&call, 0);
+    assert_ok(unwrap()); /* the second step, without a deadline */
+}
+
+static void cancel_it(void *arg)
+{
+    bulla_call_cancel(arg);
+}
+
+static void test_a_wait_ends_with_cancellation(void **state)
+{
+    (void)state;
+    PLAY({.status = BULLA_ETHROTTLED, .retry_after_ms = 1900});
+    retry_open((bulla_retry_options){0});
+    fake.on_sleep = cancel_it;
+    fake.on_sleep_arg = &call;
+    assert_status(unwrap(), BULLA_ECANCELLED);
+    assert_int_equal(script->num_calls, 1);
+    assert_int_equal(fake.num_sleeps, 1);
+    assert_true(fake.slept_ns <= 50 * MS);
+}
+
+/* 1,000 requests to a store that is down: a tenth of them are put again, and the few that any one may. */
+static void test_retries_never_exceed_their_part_of_the_requests(void **state)
+{
+    (void)state;
+    retry_open((bulla_retry_options){.max_retries = 10});
+    memory_provider_down_set(memory, true);
+    for (int i = 0; i < 1000; i++)
+        assert_status(unwrap(), BULLA_EUNAVAIL);
+    assert_in_range(script->num_calls, 1000 + 100, 1000 + 100 + 10);
+    assert_non_null(strstr(call.why, "retries are limited to 10 % of the requests"));
+}
+
+static void test_a_good_time_saves_up_for_no_more_than_a_hundred_retries(void **state)
+{
+    (void)state;
+    retry_open((bulla_retry_options){.max_retries = 10});
+    for (int i = 0; i < 5000; i++)
+        assert_ok(unwrap());
+    memory_provider_down_set(memory, true);
+    for (int i = 0; i < 100; i++)
+        assert_status(unwrap(), BULLA_EUNAVAIL);
+    assert_in_range(script->num_calls, 5000 + 100 + 100, 5000 + 100 + 110);
+}
+
+static void test_a_rotation_whose_answer_was_lost_is_found(void **state)
+{
+    (void)state;
+    uint32_t version = 0;
+    PLAY({.status = BULLA_EUNKNOWN, .acts = true, .only = BULLA_OP_ROTATE});
+    retry_open((bulla_retry_options){0});
+    assert_ok(bulla_provider_rotate(key, &call, &version));
+    assert_int_equal(version, 2);
+    assert_int_equal(memory_provider_counts(memory).rotates, 1);
+}
+
+static void test_a_rotation_that_did_not_happen_is_put_again(void **state)
+{
+    (void)state;
+    uint32_t version = 0;
+    PLAY({.status = BULLA_EUNKNOWN, .only = BULLA_OP_ROTATE});
+    retry_open((bulla_retry_options){0});
+    assert_ok(bulla_provider_rotate(key, &call, &version));
+    assert_int_equal(version, 2);
+    assert_int_equal(memory_provider_counts(memory).rotates, 1);
+    assert_int_equal(memory_provider_counts(memory).describes, 3); /* before, after the loss, after the wait */
+    assert_int_equal(call.attempts, 2);
+}
+
+static void test_a_rotation_that_nobody_can_look_up_is_not_put_again(void **state)
+{
+    (void)state;
+    uint32_t version = 0;
+    PLAY({.status = BULLA_EUNKNOWN, .only = BULLA_OP_ROTATE});
+    script->base.ops.can &= ~BULLA_OP_DESCRIBE;
+    retry_open((bulla_retry_options){0});
+    assert_status(bulla_provider_rotate(key, &call, &version), BULLA_EUNKNOWN);
+    assert_int_equal(script->num_calls, 1);
+    assert_int_equal(version, 0);
+}
+
+static void test_a_rotation_stays_unknown_when_the_store_is_gone_after_it(void **state)
+{
+    (void)state;
+    uint32_t version = 0;
+    PLAY({.status = BULLA_OK, .only = BULLA_OP_DESCRIBE}, {.status = BULLA_EUNKNOWN, .only = BULLA_OP_ROTATE}, DOWN,
+         DOWN, DOWN, DOWN);
+    retry_open((bulla_retry_options){0});
+    assert_status(bulla_provider_rotate(key, &call, &version), BULLA_EUNKNOWN);
+    assert_non_null(strstr(call.why, "the script says EUNKNOWN"));
+    assert_int_equal(memory_provider_counts(memory).rotates, 0);
+}
+
+static void cancel_late(void *arg)
+{
+    if (script->num_calls == 3) bulla_call_cancel(arg); /* while it waits for the second look */
+}
+
+static void test_a_cancelled_search_for_a_rotation_says_that_nobody_knows(void **state)
+{
+    (void)state;
+    uint32_t version = 0;
+    PLAY({.status = BULLA_EUNKNOWN, .retry_after_ms = 100, .only = BULLA_OP_ROTATE});
+    retry_open((bulla_retry_options){0});
+    fake.on_sleep = cancel_late;
+    fake.on_sleep_arg = &call;
+    assert_status(bulla_provider_rotate(key, &call, &version), BULLA_EUNKNOWN);
+    assert_int_equal(memory_provider_counts(memory).rotates, 0);
+}
+
+static void test_options_are_checked(void **state)
+{
+    (void)state;
+    static const bulla_retry_options bad[] = {{.max_retries = 11}, {.budget_percent = 101}};
+    for (size_t i = 0; i < BULLA_LEN(bad); i++)
+        assert_status(bulla_retry_new(&call, memory, &bad[i], &site, &key), BULLA_ECONFIG);
+    assert_null(key);
+}
+
+int main(void)
+{
+#define WITH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        WITH(test_what_failed_without_effect_is_put_again),
+        WITH(test_the_last_error_says_how_many_tries_there_were),
+        WITH(test_refusals_are_not_put_again),
+        WITH(test_an_unsure_answer_is_put_again_only_where_that_does_no_harm),
+        WITH(test_waits_double_and_are_random_below_that),
+        WITH(test_a_store_that_says_when_is_asked_then),
+        WITH(test_a_store_that_wants_a_long_rest_is_left_alone),
+        WITH(test_a_wait_that_the_deadline_does_not_allow_is_not_begun),
+        WITH(test_a_wait_ends_with_cancellation),
+        WITH(test_retries_never_exceed_their_part_of_the_requests),
+        WITH(test_a_good_time_saves_up_for_no_more_than_a_hundred_retries),
+        WITH(test_a_rotation_whose_answer_was_lost_is_found),
+        WITH(test_a_rotation_that_did_not_happen_is_put_again),
+        WITH(test_a_rotation_that_nobody_can_look_up_is_not_put_again),
+        WITH(test_a_rotation_stays_unknown_when_the_store_is_gone_after_it),
+        WITH(test_a_cancelled_search_for_a_rotation_says_that_nobody_knows),
+        WITH(test_options_are_checked),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
