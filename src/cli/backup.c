@@ -53,7 +53,7 @@ static bulla_status backup_run(struct cli *cli, int argc, char **argv)
     CLI_AUTO(cli_save_done) struct cli_save save = CLI_NO_SAVE;
     CLI_TRY(cli_house_open(cli, &house));
     CLI_TRY(config_text(cli, &config));
-    CLI_TRY(cli_providers_open(cli, "recipient", false, &recipients));
+    CLI_TRY(cli_recipients_open(cli, "recipient", false, &recipients));
     CLI_TRY(cli_save_open(cli, path, cli_flag(cli, "force"), &save));
     if (save.fd == STDOUT_FILENO && cli->tty_out) return cli_usage(cli, "a backup does not go to a terminal");
     struct target target = {cli, save.fd, 0};

@@ -172,6 +172,9 @@ struct cli_providers {
     size_t num;
 };
 bulla_status cli_providers_open(struct cli *cli, const char *name, bool defaults, struct cli_providers *out_providers);
+/* The same for keys that are to wrap: EINVAL for "local:", which stands for the whole keystore and only opens. */
+bulla_status cli_recipients_open(struct cli *cli, const char *name, bool defaults, struct cli_providers *out_providers);
+bulla_status cli_wrapping_check(struct cli *cli, const char *address);
 void cli_providers_done(struct cli_providers *providers);
 
 /* The pairs of the repeated option "context" (K=V) as a context; NULL when there are none. Pairs are borrowed from the

@@ -88,6 +88,7 @@ static bulla_status run(struct cli *cli, int argc, char **argv)
     (void)argc;
     bulla *house = NULL;
     CLI_AUTO(cli_context_done) bulla_context *context = NULL;
+    CLI_TRY(cli_wrapping_check(cli, argv[0]));
     bool shows_key = !cli_flag(cli, "keep") && !cli_flag(cli, "wrapped-only");
     if (shows_key && cli->tty_out && !cli_flag(cli, "yes"))
         return cli_usage(cli, "this would show a key on the terminal: pipe it on, or say --yes or --wrapped-only");

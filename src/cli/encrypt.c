@@ -53,7 +53,7 @@ static bulla_status run(struct cli *cli, int argc, char **argv)
     encryption.transfer.files.done_word = "encrypted";
     CLI_TRY(options_read(cli, &encryption));
     CLI_AUTO(cli_providers_done) struct cli_providers recipients = {{NULL}, 0};
-    CLI_TRY(cli_providers_open(cli, "recipient", true, &recipients));
+    CLI_TRY(cli_recipients_open(cli, "recipient", true, &recipients));
     if (recipients.num == 0)
         return cli_usage(cli, "no recipient: say -r ADDRESS, such as -r local:NAME, or configure recipients");
     CLI_AUTO(cli_context_done) bulla_context *context = NULL;

@@ -103,6 +103,23 @@ bulla_status cli_providers_open(struct cli *cli, const char *name, bool defaults
     return BULLA_OK;
 }
 
+bulla_status cli_wrapping_check(struct cli *cli, const char *address)
+{
+    if (strcmp(address, "local:") != 0) return BULLA_OK;
+    return bulla_fail(&cli->call, BULLA_EINVAL, "local: names no key to wrap with: write local:NAME");
+}
+
+bulla_status cli_recipients_open(struct cli *cli, const char *name, bool defaults, struct cli_providers *out_providers)
+{
+    const bulla_settings *settings = NULL;
+    CLI_TRY(cli_config_open(cli, &settings));
+    for (size_t i = 0; cli_value_at(cli, name, i) != NULL; i++)
+        CLI_TRY(cli_wrapping_check(cli, cli_value_at(cli, name, i)));
+    for (size_t i = 0; defaults && !cli_flag(cli, name) && i < settings->num_recipients; i++)
+        CLI_TRY(cli_wrapping_check(cli, settings->recipients[i]));
+    return cli_providers_open(cli, name, defaults, out_providers);
+}
+
 bulla_status cli_context_pairs(struct cli *cli, bulla_pair *pairs, size_t cap, size_t *out_num)
 {
     size_t num = 0;

@@ -373,8 +373,8 @@ static bulla_status keys_open(struct rewrap *rewrap)
     if (cli_flag(cli, "to") && (cli_flag(cli, "add") || cli_flag(cli, "drop")))
         return cli_usage(cli, "--to says who all the recipients are: leave --add and --drop out");
     CLI_TRY(cli_opening_open(cli, "with", &rewrap->with));
-    CLI_TRY(cli_providers_open(cli, "to", false, &rewrap->to));
-    CLI_TRY(cli_providers_open(cli, "add", false, &rewrap->add));
+    CLI_TRY(cli_recipients_open(cli, "to", false, &rewrap->to));
+    CLI_TRY(cli_recipients_open(cli, "add", false, &rewrap->add));
     for (size_t i = 0; cli_value_at(cli, "drop", i) != NULL; i++)
         CLI_TRY(drop_add(rewrap, cli_value_at(cli, "drop", i)));
     return cli_context_pairs(cli, rewrap->pairs, CLI_MAX_PAIRS, &rewrap->num_pairs);
