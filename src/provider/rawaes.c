@@ -57,13 +57,15 @@ static bulla_status rawaes_unwrap(bulla_provider *provider, bulla_call *call, bu
     const rawaes *self = self_of(provider);
     bulla_view blob = wrapped->blob;
     if (blob.len < BULLA_DEK_MIN + BULLA_TAG_LEN || blob.len > BULLA_DEK_MAX + BULLA_TAG_LEN)
-        return bulla_fail(call, BULLA_EINTEGRITY, "the wrapped data key is damaged");
+        return bulla_rawkey_mismatch(&self->key, call);
     bulla_view sealed = {blob.data, blob.len - BULLA_TAG_LEN};
     const uint8_t *nonce = wrapped->info.data + wrapped->info.len - BULLA_NONCE_LEN;
     BULLA_AUTO(bulla_secret) *dek = NULL;
     BULLA_TRY(bulla_secret_new(call, sealed.len, &dek));
-    BULLA_TRY(bulla_aead_open(self->aead, call, nonce, bulla_context_bytes(context), sealed, blob.data + sealed.len,
-                              bulla_secret_fill(dek)));
+    bulla_status status = bulla_aead_open(self->aead, call, nonce, bulla_context_bytes(context), sealed,
+                                          blob.data + sealed.len, bulla_secret_fill(dek));
+    if (status == BULLA_EINTEGRITY) return bulla_rawkey_mismatch(&self->key, call);
+    BULLA_TRY(status);
     *out_dek = BULLA_TAKE(dek);
     return BULLA_OK;
 }

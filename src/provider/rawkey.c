@@ -56,6 +56,14 @@ void bulla_rawkey_free(bulla_rawkey *rawkey)
     bulla_free(rawkey->env, rawkey);
 }
 
+bulla_status bulla_rawkey_mismatch(const bulla_rawkey *rawkey, bulla_call *call)
+{
+    return bulla_fail(call, BULLA_EINTEGRITY,
+                      "the wrapped data key does not open with %.128s: another key has this name, or the data key or "
+                      "its context was altered",
+                      rawkey->address);
+}
+
 static void copy_text(char *out, size_t cap, bulla_view text)
 {
     memcpy(out, text.data, text.len < cap ? text.len : cap - 1); /* `out` is zeroed */

@@ -36,4 +36,7 @@ void bulla_rawkey_free(bulla_rawkey *rawkey);
 /* A describe slot: the address, one enabled version. */
 BULLA_MUST_USE bulla_status bulla_rawkey_describe(bulla_provider *provider, bulla_call *call, bulla_key_info *out_info);
 
+/* What a wrapped key that bears this key's name and does not open means. EINTEGRITY, with the address. */
+bulla_status bulla_rawkey_mismatch(const bulla_rawkey *rawkey, bulla_call *call);
+
 #endif

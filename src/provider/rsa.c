@@ -57,7 +57,7 @@ static bulla_status rsa_wrap(bulla_provider *provider, bulla_call *call, bulla_c
 static bulla_status blob_len_check(const rsa_key *self, bulla_call *call, bulla_view blob)
 {
     if (blob.len == bulla_rsa_len(self->rsa)) return BULLA_OK;
-    return bulla_fail(call, BULLA_EINTEGRITY, "the wrapped data key is damaged");
+    return bulla_rawkey_mismatch(&self->key, call);
 }
 
 static bulla_status rsa_unwrap(bulla_provider *provider, bulla_call *call, bulla_context *context,
@@ -68,9 +68,10 @@ static bulla_status rsa_unwrap(bulla_provider *provider, bulla_call *call, bulla
     BULLA_WIPED(uint8_t, dek, MODULUS_MAX);
     size_t len = 0;
     BULLA_TRY(blob_len_check(self, call, wrapped->blob));
-    BULLA_TRY(bulla_rsa_decrypt(call, self->rsa, self->padding, wrapped->blob, dek, sizeof dek, &len));
-    if (len < BULLA_DEK_MIN || len > BULLA_DEK_MAX)
-        return bulla_fail(call, BULLA_EINTEGRITY, "the wrapped data key is damaged");
+    bulla_status status = bulla_rsa_decrypt(call, self->rsa, self->padding, wrapped->blob, dek, sizeof dek, &len);
+    if (status == BULLA_EINTEGRITY) return bulla_rawkey_mismatch(&self->key, call);
+    BULLA_TRY(status);
+    if (len < BULLA_DEK_MIN || len > BULLA_DEK_MAX) return bulla_rawkey_mismatch(&self->key, call);
     return bulla_secret_copy(call, bulla_view_of(dek, len), out_dek);
 }
 

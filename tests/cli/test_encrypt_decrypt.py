@@ -183,6 +183,13 @@ class Refusals(CommandTest):
         self.bulla("decrypt", "-r", self.make_key("other"), message, status=CALLER)
         self.assertEqual(self.names(), ["f.bulla"])
 
+    def test_wrong_key_of_the_same_name_is_named(self):
+        _, message = self.encrypt("f")
+        wrong = self.make_key("another").replace("name=another", "name=k")
+        self.bulla("decrypt", "-r", wrong, "-o", "g", message, status=FATAL)
+        self.assertIn(wrong, self.stderr)
+        self.assertNotIn(self.key, self.stderr)
+
     def test_any_flipped_byte_leaves_nothing(self):
         plain, message = self.encrypt("f", "--frame-size", "16", data=bytes(40))
         plain.unlink()
