@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A server of the tests: a child process on a loopback port of its own, with a folder of its own, that ends when we end."""
+import concurrent.futures
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+READY_SECONDS = float(os.environ.get("BULLA_SERVERS_READY_SECONDS", "90"))
+STOP_SECONDS = 10
+
+# The kernel ends a child when the thread that made it ends, so all children come from one thread that lives as long as
+# the program does.
+_maker = concurrent.futures.ThreadPoolExecutor(max_workers=1, thread_name_prefix="children")
+
+
+class Missing(Exception):
+    """Something is not installed; the text says what and how to get it."""
+
+
+class Failed(Exception):
+    """A server did not do what it was asked to."""
+
+
+def installed(*parts):
+    """The path of something that tools/servers-setup has made."""
+    folder = Path(os.environ.get("BULLA_SERVERS_DIR") or HERE.parent.parent / "build" / "servers")
+    path = folder.joinpath(*parts)
+    if not path.exists():
+        raise Missing(f"{path} is not there; run tools/servers-setup {folder}")
+    return path
+
+
+def tool(name, package):
+    """The path of a program of the system."""
+    path = shutil.which(name)
+    if not path:
+        raise Missing(f"{name} is not installed: apt-get install {package}")
+    return path
+
+
+def exit_missing(reason):
+    """Ends this program as a skip, or as a failure where nothing may be skipped."""
+    print(f"skipped: {reason}", flush=True)
+    sys.exit(1 if os.environ.get("BULLA_REQUIRE") == "1" else 77)
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def spawn(command, log, env=None, cwd=None):
+    """Starts a child that gets SIGKILL when this program ends in whatever way."""
+    line = [tool("setpriv", "util-linux"), "--pdeathsig", "KILL", "--", *map(str, command)]
+    with open(log, "ab") as output:
+        return _maker.submit(subprocess.Popen, line, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=env,
+                             cwd=cwd, start_new_session=True).result()
+
+
+def wait_until(check, what, seconds=None, alive=lambda: True):
+    """Asks check() until it says yes; OSError means no."""
+    end = time.monotonic() + (seconds or READY_SECONDS)
+    while time.monotonic() < end:
+        try:
+            if check():
+                return
+        except OSError:
+            pass
+        if not alive():
+            raise Failed(f"{what}: the process has ended")
+        time.sleep(0.05)
+    raise Failed(f"{what}: not within {seconds or READY_SECONDS:.0f} seconds")
+
+
+class Server:
+    """What every server has. A subclass says its name, its command, when it is ready, and what there is to know about it."""
+
+    name = "server"
+    # What run.py lets a test do in mid-flight.
+    verbs = ("start", "stop", "kill", "restart", "pause", "resume", "describe")
+
+    def __init__(self):
+        self.folder = None
+        self.child = None
+        self.env = None
+
+    def command(self):
+        raise NotImplementedError
+
+    def is_ready(self):
+        raise NotImplementedError
+
+    def describe(self):
+        """Addresses, names and credentials, as JSON would hold them."""
+        raise NotImplementedError
+
+    def variables(self):
+        """What has to be in the environment of a program that uses it, under these very names."""
+        return {}
+
+    def prepare(self):
+        """Before the first start: files, certificates."""
+
+    def fill(self):
+        """After the first start: keys, users, policies."""
+
+    def __enter__(self):
+        self.folder = Path(tempfile.mkdtemp(prefix=f"bulla-{self.name}-"))
+        try:
+            self.prepare()
+            self.start()
+            self.fill()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def log_file(self):
+        folder = Path(os.environ.get("BULLA_SERVERS_DIR") or HERE.parent.parent / "build" / "servers") / "log"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / f"{self.name}-{os.getpid()}.log"
+
+    def is_running(self):
+        return self.child is not None and self.child.poll() is None
+
+    def start(self):
+        if self.is_running():
+            return
+        self.child = spawn(self.command(), self.log_file(), self.env, self.folder)
+        try:
+            wait_until(self.is_ready, f"start of {self.name} (log: {self.log_file()})", alive=self.is_running)
+        except Failed:
+            self.kill()
+            raise
+
+    def end(self, number):
+        if self.child is None:
+            return
+        if self.child.poll() is None:
+            self.child.send_signal(signal.SIGCONT)  # one that is paused would not hear
+            self.child.send_signal(number)
+        try:
+            self.child.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.child.kill()
+            self.child.wait()
+        self.child = None
+
+    def stop(self):
+        """Asks it to end, as an administrator does."""
+        self.end(signal.SIGTERM)
+
+    def kill(self):
+        """Ends it without a word, as a crash does."""
+        self.end(signal.SIGKILL)
+
+    def restart(self):
+        self.stop()
+        self.start()
+
+    def pause(self):
+        """Connections are accepted by the kernel, and nobody answers."""
+        self.child.send_signal(signal.SIGSTOP)
+
+    def resume(self):
+        self.child.send_signal(signal.SIGCONT)
