@@ -39,6 +39,9 @@ static inline void bulla_db_serve(bulla_db *db, bulla_call *call)
     db->waited_us = 0;
 }
 
+/* The same for a request that can be left to the next one: it waits for nobody, EBUSY at once. */
+void bulla_db_serve_at_once(bulla_db *db, bulla_call *call);
+
 /* --- statements --- */
 
 typedef struct bulla_sql_arg {

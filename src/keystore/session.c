@@ -44,17 +44,17 @@ static bulla_status refresh(bulla_store *store, bulla_call *call)
     return BULLA_OK;
 }
 
-/* What the clock asks for is done by whoever comes next. When it cannot be done now (the disk is full, somebody else
- * writes), that is no reason to refuse the request: the keys concerned are unusable already. */
+/* What the clock asks for is done by whoever comes next, and by the one after when somebody else writes now: nobody
+ * waits for that. Nor is a full disk a reason to refuse the request: the keys concerned are unusable already. */
 static void reap(bulla_store *store, bulla_call *call)
 {
     int64_t now_s = bulla_wall_s(call);
     if (now_s < store->next_due_s) return;
     bulla_call own;
     bulla_call_init(&own, bulla_env_of(call));
-    if (call != NULL) own.deadline_ns = call->deadline_ns;
-    bulla_db_serve(&store->db, &own);
-    if (bulla_store_reap(store, &own, now_s) != BULLA_OK)
+    bulla_db_serve_at_once(&store->db, &own);
+    bulla_status status = bulla_store_reap(store, &own, now_s);
+    if (status != BULLA_OK && status != BULLA_EBUSY)
         bulla_log(own.env, BULLA_LOG_WARN, "keystore: what was due could not be done: %s", own.why);
     bulla_db_serve(&store->db, call);
 }

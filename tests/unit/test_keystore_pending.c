@@ -2,7 +2,9 @@
 #include "cmocka_all.h"
 #include "keystore_kit.h"
 
+#include <sqlite3.h>
 #include <string.h>
+#include <time.h>
 
 static void schedule(kit *self, const char *key, unsigned days)
 {
@@ -147,6 +149,32 @@ static void test_a_read_of_the_store_destroys_even_where_nothing_else_happens(vo
     assert_int_equal(kit_sql_number(self, "SELECT count(*) FROM key_version WHERE sealed IS NOT NULL"), 0);
 }
 
+static double seconds_now(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static void test_what_is_due_waits_for_another_writer_and_requests_do_not(void **state)
+{
+    kit *self = *state;
+    sqlite3 *writer = NULL;
+    kit_key(self, "a");
+    kit_key(self, "b");
+    schedule(self, "a", 7);
+    let_it_pass(self, 7);
+    assert_int_equal(sqlite3_open_v2(self->db, &writer, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(writer, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    double start = seconds_now();
+    assert_int_equal(kit_info(self, "b").state, BULLA_KEY_ENABLED);
+    assert_int_equal(kit_info(self, "a").state, BULLA_KEY_PENDING_DELETION);
+    assert_true(seconds_now() - start < 5);
+    assert_int_equal(sqlite3_close(writer), SQLITE_OK);
+    use_store(self);
+    assert_status(bulla_key_enable(self->house, &self->call, "a"), BULLA_EDESTROYED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -158,6 +186,7 @@ int main(void)
         TEST(test_destroyed_material_leaves_the_files),
         TEST(test_a_destroyed_key_loses_its_aliases),
         TEST(test_a_read_of_the_store_destroys_even_where_nothing_else_happens),
+        TEST(test_what_is_due_waits_for_another_writer_and_requests_do_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
