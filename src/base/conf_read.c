@@ -15,16 +15,34 @@ typedef struct reader {
     yaml_parser_t parser;
 } reader;
 
+/* A credential may stand in the text: what libyaml copied of it is wiped before it is freed. */
+static void buffer_wipe(const uint8_t *start, const uint8_t *end)
+{
+    union {
+        const uint8_t *constant;
+        void *bytes;
+    } buffer = {start};
+    if (start != NULL) bulla_wipe(buffer.bytes, (size_t)(end - start));
+}
+
 static void reader_done(reader *read)
 {
+    buffer_wipe(read->parser.buffer.start, read->parser.buffer.end);
+    buffer_wipe(read->parser.raw_buffer.start, read->parser.raw_buffer.end);
     yaml_parser_delete(&read->parser);
 }
 
-#define EVENT_AUTO __attribute__((cleanup(yaml_event_delete)))
+static void event_done(yaml_event_t *event)
+{
+    if (event->type == YAML_SCALAR_EVENT) bulla_wipe(event->data.scalar.value, event->data.scalar.length);
+    yaml_event_delete(event);
+}
+
+#define EVENT_AUTO __attribute__((cleanup(event_done)))
 
 static bulla_conf_place place_of(const reader *read, const yaml_mark_t *mark)
 {
-    return (bulla_conf_place){read->conf->source, mark->line + 1, mark->column + 1};
+    return (bulla_conf_place){read->conf->source, mark->line + 1, mark->column + 1, read->conf->block};
 }
 
 static bulla_status fail_mark(reader *read, const yaml_mark_t *mark, const char *why, const char *what)
@@ -36,7 +54,7 @@ static bulla_status fail_mark(reader *read, const yaml_mark_t *mark, const char 
 /* What cannot be read as text: libyaml gives its offset in bytes and no mark. Columns are characters, as in marks. */
 static bulla_conf_place place_at(const reader *read, size_t offset)
 {
-    bulla_conf_place place = {read->conf->source, 1, 1};
+    bulla_conf_place place = {read->conf->source, 1, 1, read->conf->block};
     size_t start = read->text.len >= 3 && memcmp(read->text.data, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
     for (size_t i = start; i < offset && i < read->text.len; i++) {
         const uint8_t byte = read->text.data[i];
@@ -180,6 +198,36 @@ static bulla_status section_read(reader *read, size_t index, const char *prefix,
     return mapping_read(read, prefix);
 }
 
+/* Named blocks, each read with the table that belongs to them. */
+static bulla_status blocks_read(reader *read, size_t index, const yaml_event_t *key)
+{
+    bulla_conf *conf = read->conf;
+    const char *name = conf->fields[index].name;
+    if (conf->opened[index]) return fail_mark(read, &key->start_mark, name, " is there twice");
+    conf->opened[index] = true;
+    EVENT_AUTO yaml_event_t event = {.type = YAML_NO_EVENT};
+    BULLA_TRY(next(read, &event));
+    if (is_blank(&event)) return BULLA_OK;
+    if (event.type != YAML_MAPPING_START_EVENT)
+        return fail_mark(read, &event.start_mark, name, " holds named blocks: a name, and its settings below it");
+    for (;;) {
+        EVENT_AUTO yaml_event_t word = {.type = YAML_NO_EVENT}, start = {.type = YAML_NO_EVENT};
+        bulla_conf *block = NULL;
+        BULLA_TRY(next(read, &word));
+        if (word.type == YAML_MAPPING_END_EVENT) return BULLA_OK;
+        if (word.type != YAML_SCALAR_EVENT) return fail_mark(read, &word.start_mark, "a name must be text", "");
+        const bulla_conf_place place = place_of(read, &word.start_mark);
+        BULLA_TRY(bulla_conf_block_add(conf, read->call, index, scalar(&word), &place, &block));
+        BULLA_TRY(next(read, &start));
+        if (start.type != YAML_MAPPING_START_EVENT)
+            return fail_mark(read, &start.start_mark, block->block, " holds names and values, not a value");
+        read->conf = block;
+        bulla_status status = mapping_read(read, "");
+        read->conf = conf;
+        BULLA_TRY(status);
+    }
+}
+
 /* One name and what belongs to it. Depth is bounded by the table: a section is entered only if a field lies in it. */
 static bulla_status entry_read(reader *read, const char *prefix, const yaml_event_t *key)
 {
@@ -195,6 +243,8 @@ static bulla_status entry_read(reader *read, const char *prefix, const yaml_even
     name[len] = '\0';
     for (size_t i = 0; i < read->conf->num_fields; i++) {
         const char *field = read->conf->fields[i].name;
+        if (strcmp(field, name) == 0 && read->conf->fields[i].kind == BULLA_CONF_BLOCKS)
+            return blocks_read(read, i, key);
         if (strcmp(field, name) == 0) return field_read(read, i, key);
         if (strncmp(field, name, len) != 0 || field[len] != '.') continue;
         memcpy(name + len, ".", 2);

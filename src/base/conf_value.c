@@ -82,7 +82,9 @@ static bulla_status kind_check(const bulla_conf_field *field, bulla_call *call, 
     case BULLA_CONF_BOOL:
     case BULLA_CONF_WORD: return word_check(field, call, text, place, out_number);
     case BULLA_CONF_TEXT:
-    case BULLA_CONF_LIST: break;
+    case BULLA_CONF_SECRET:
+    case BULLA_CONF_LIST:
+    case BULLA_CONF_BLOCKS: break;
     }
     if (text[0] == '\0') return bulla_conf_fail_at(call, place, "%s: the value is empty", field->name);
     return BULLA_OK;
@@ -154,23 +156,49 @@ static bulla_status text_copy(bulla_call *call, bulla_view text, char **out_copy
     return BULLA_OK;
 }
 
+/* What may be shown of a secret: the names of variables, and nothing that stands there itself. */
+static bool is_one_variable(bulla_view written)
+{
+    return written.len > 3 && written.data[0] == '$' && written.data[1] == '{' &&
+           variable_len(bulla_view_of(written.data + 2, written.len - 2)) == written.len - 3;
+}
+
+static bulla_status secret_put(bulla_call *call, bulla_conf_value *value, const char *text, bulla_view written)
+{
+    BULLA_TRY(bulla_secret_copy(call, bulla_view_text(text), &value->secret));
+    return text_copy(call, is_one_variable(written) ? written : bulla_view_text("********"), &value->written);
+}
+
+static bulla_status item_put(bulla_call *call, bulla_conf_value *value, const char *text, bulla_view written)
+{
+    BULLA_TRY(text_copy(call, bulla_view_text(text), &value->items[value->num_items]));
+    BULLA_TRY(text_copy(call, written, &value->items_written[value->num_items]));
+    value->num_items++;
+    return BULLA_OK;
+}
+
+static bulla_status store(bulla_call *call, bulla_conf_kind kind, bulla_conf_value *value, const char *text,
+                          bulla_view written)
+{
+    if (kind == BULLA_CONF_SECRET) return secret_put(call, value, text, written);
+    if (kind == BULLA_CONF_LIST) return item_put(call, value, text, written);
+    BULLA_TRY(text_copy(call, bulla_view_text(text), &value->text));
+    return text_copy(call, written, &value->written);
+}
+
 bulla_status bulla_conf_value_put(bulla_conf *conf, bulla_call *call, size_t index, bulla_view written, bool substitute,
                                   const bulla_conf_place *place)
 {
     const bulla_conf_field *field = &conf->fields[index];
     bulla_conf_value *value = &conf->values[index];
-    bool list = field->kind == BULLA_CONF_LIST;
-    char text[BULLA_CONF_MAX_TEXT + 1];
+    BULLA_WIPED(char, text, BULLA_CONF_MAX_TEXT + 1);
     if (written.len > BULLA_CONF_MAX_TEXT)
         return bulla_conf_fail_at(call, place, "%s: over %u bytes", field->name, BULLA_CONF_MAX_TEXT);
     BULLA_TRY(expand(call, written, substitute, place, text));
     BULLA_TRY(kind_check(field, call, text, place, &value->number));
-    if (list && value->num_items == BULLA_CONF_MAX_ITEMS)
+    if (value->num_items == BULLA_CONF_MAX_ITEMS)
         return bulla_conf_fail_at(call, place, "%s: more than %u items", field->name, BULLA_CONF_MAX_ITEMS);
-    size_t item = value->num_items;
-    BULLA_TRY(text_copy(call, bulla_view_text(text), list ? &value->items[item] : &value->text));
-    BULLA_TRY(text_copy(call, written, list ? &value->items_written[item] : &value->written));
-    if (list) value->num_items++;
+    BULLA_TRY(store(call, field->kind, value, text, written));
     if (value->is_set) return BULLA_OK; /* a list stands where its first line stands */
     value->is_set = true;
     value->source = place->source;
@@ -184,6 +212,7 @@ void bulla_conf_value_done(bulla_conf *conf, size_t index)
     bulla_conf_value *value = &conf->values[index];
     bulla_free(conf->env, value->text);
     bulla_free(conf->env, value->written);
+    bulla_secret_unref(value->secret);
     for (size_t i = 0; i < BULLA_CONF_MAX_ITEMS; i++) { /* all: an item may be half made */
         bulla_free(conf->env, value->items[i]);
         bulla_free(conf->env, value->items_written[i]);

@@ -17,27 +17,33 @@ static const uint16_t suite_numbers[] = {BULLA_SUITE_COMMIT, BULLA_SUITE_COMMIT_
 static const char *const engines[] = {"auto", "openssl", "ipsec-mb", NULL};
 static const char *const levels[] = {"error", "warn", "info", "debug", NULL}; /* in the order of bulla_log_level */
 
-#define DAY_MS 86400000u
-
+#define FIELD(name_, kind_, ...)                                                                                       \
+    {                                                                                                                  \
+        .name = (name_), .kind = BULLA_CONF_##kind_, __VA_ARGS__                                                       \
+    }
 const bulla_conf_field bulla_config_fields[BULLA_CONFIG_NUM] = {
-    [BULLA_CONFIG_KEYSTORE_PATH] = {"keystore.path", BULLA_CONF_TEXT, 0, 0, NULL},
-    [BULLA_CONFIG_KEYSTORE_ROOT] = {"keystore.root", BULLA_CONF_TEXT, 0, 0, NULL},
-    [BULLA_CONFIG_RECIPIENTS] = {"recipients", BULLA_CONF_LIST, 0, 0, NULL},
-    [BULLA_CONFIG_SUITE] = {"envelope.suite", BULLA_CONF_WORD, 0, 0, suites},
-    [BULLA_CONFIG_FRAME_SIZE] = {"envelope.frame_size", BULLA_CONF_SIZE, 1, BULLA_MAX_FRAME, NULL},
-    [BULLA_CONFIG_ENGINE] = {"crypto.engine", BULLA_CONF_WORD, 0, 0, engines},
-    [BULLA_CONFIG_CACHE_ENABLED] = {"cache.enabled", BULLA_CONF_BOOL, 0, 0, NULL},
-    [BULLA_CONFIG_CACHE_TTL] = {"cache.ttl", BULLA_CONF_DURATION, 1, DAY_MS, NULL},
-    [BULLA_CONFIG_CACHE_SIZE] = {"cache.max_size", BULLA_CONF_NUMBER, 1, 1u << 20, NULL},
-    [BULLA_CONFIG_CACHE_USES] = {"cache.max_uses", BULLA_CONF_NUMBER, 0, UINT64_MAX, NULL},
-    [BULLA_CONFIG_LOG_LEVEL] = {"log.level", BULLA_CONF_WORD, 0, 0, levels},
+    [BULLA_CONFIG_KEYSTORE_PATH] = FIELD("keystore.path", TEXT),
+    [BULLA_CONFIG_KEYSTORE_ROOT] = FIELD("keystore.root", TEXT),
+    [BULLA_CONFIG_RECIPIENTS] = FIELD("recipients", LIST),
+    [BULLA_CONFIG_SUITE] = FIELD("envelope.suite", WORD, .words = suites),
+    [BULLA_CONFIG_FRAME_SIZE] = FIELD("envelope.frame_size", SIZE, .min = 1, .max = BULLA_MAX_FRAME),
+    [BULLA_CONFIG_ENGINE] = FIELD("crypto.engine", WORD, .words = engines),
+#define X(enumerator, name_, kind_, min_, max_, fallback)                                                              \
+    [BULLA_CONFIG_CACHE + BULLA_CACHE_##enumerator] = FIELD(name_, kind_, .min = (min_), .max = (max_)),
+    BULLA_CACHE_TABLE(X)
+#undef X
+        [BULLA_CONFIG_LOG_LEVEL] = FIELD("log.level", WORD, .words = levels),
+    [BULLA_CONFIG_KMS] = FIELD("kms", BLOCKS, .fields = bulla_kms_fields, .num_fields = BULLA_KMS_NUM_FIELDS),
 };
 
 /* What holds where nothing is set, as the file would say it; NULL: it depends on the user, or there is none. */
-static const char *const fallbacks[BULLA_CONFIG_NUM] = {
-    [BULLA_CONFIG_SUITE] = "0x0478",        [BULLA_CONFIG_FRAME_SIZE] = "64K", [BULLA_CONFIG_ENGINE] = "auto",
-    [BULLA_CONFIG_CACHE_ENABLED] = "false", [BULLA_CONFIG_CACHE_TTL] = "5m",   [BULLA_CONFIG_CACHE_SIZE] = "4096",
-    [BULLA_CONFIG_CACHE_USES] = "0",        [BULLA_CONFIG_LOG_LEVEL] = "warn",
+static const char *const fallbacks[BULLA_CONFIG_NUM] = {[BULLA_CONFIG_SUITE] = "0x0478",
+                                                        [BULLA_CONFIG_FRAME_SIZE] = "64K",
+                                                        [BULLA_CONFIG_ENGINE] = "auto",
+                                                        [BULLA_CONFIG_LOG_LEVEL] = "warn",
+#define X(enumerator, name, kind, min, max, fallback) [BULLA_CONFIG_CACHE + BULLA_CACHE_##enumerator] = (fallback),
+                                                        BULLA_CACHE_TABLE(X)
+#undef X
 };
 _Static_assert(BULLA_FRAME_DEFAULT == 64u << 10, "the default that is shown is the library's");
 
@@ -54,22 +60,41 @@ static bulla_status path_check(const bulla_config *config, bulla_call *call)
     return bulla_conf_fail(config->conf, call, BULLA_CONFIG_KEYSTORE_PATH, "\"~\" is not opened here: write ${HOME}");
 }
 
+static size_t stores_fill(bulla_config *config, bool cached)
+{
+    const char *name = NULL;
+    size_t num = 0;
+    for (const bulla_conf *block = NULL; (block = bulla_conf_block(config->conf, num, &name)) != NULL; num++) {
+        bulla_kms_block_fill(block, name, &config->cache, cached, &config->blocks[num]);
+        config->kms[num] = config->blocks[num].config;
+    }
+    return num;
+}
+
+static bulla_status stores_check(const bulla_config *config, bulla_call *call)
+{
+    const char *name = NULL;
+    for (size_t i = 0; bulla_conf_block(config->conf, i, &name) != NULL; i++)
+        BULLA_TRY(bulla_kms_block_check(bulla_conf_block(config->conf, i, &name), call));
+    return BULLA_OK;
+}
+
 static void settings_fill(bulla_config *config)
 {
     bulla_settings *settings = &config->settings;
     const bulla_conf_value *list = get(config, BULLA_CONFIG_RECIPIENTS);
-    config->cache = (bulla_cache_options){
-        .size = sizeof config->cache,
-        .ttl_ms = (uint32_t)get(config, BULLA_CONFIG_CACHE_TTL)->number,
-        .max_entries = (uint32_t)get(config, BULLA_CONFIG_CACHE_SIZE)->number,
-        .max_uses = get(config, BULLA_CONFIG_CACHE_USES)->number,
-    };
+    bool cached = false;
+    config->cache = (bulla_cache_options){.size = sizeof config->cache};
+    bulla_cache_options_fill(config->conf, BULLA_CONFIG_CACHE, &cached, &config->cache);
+    size_t num_kms = stores_fill(config, cached);
     *settings = (bulla_settings){
         .size = sizeof *settings,
         .options = {.size = sizeof settings->options,
                     .store = get(config, BULLA_CONFIG_KEYSTORE_PATH)->text,
                     .aead = engines[get(config, BULLA_CONFIG_ENGINE)->number],
-                    .cache = get(config, BULLA_CONFIG_CACHE_ENABLED)->number != 0 ? &config->cache : NULL},
+                    .cache = cached ? &config->cache : NULL,
+                    .kms = config->kms,
+                    .num_kms = num_kms},
         .root = get(config, BULLA_CONFIG_KEYSTORE_ROOT)->text,
         .recipients = list->num_items == 0 ? NULL : config->recipients,
         .num_recipients = list->num_items,
@@ -152,6 +177,7 @@ static bulla_status config_new(bulla_call *call, bulla_view text, const char *so
     if (path != NULL) (void)snprintf(config->path, sizeof config->path, "%s", path);
     BULLA_TRY(bulla_conf_parse(call, bulla_config_fields, BULLA_CONFIG_NUM, text, source, &config->conf));
     BULLA_TRY(path_check(config, call));
+    BULLA_TRY(stores_check(config, call));
     BULLA_TRY(defaults_set(config, call));
     settings_fill(config);
     *out_config = BULLA_TAKE(config);
@@ -191,6 +217,7 @@ static bulla_status text_read(bulla_call *call, const char *path, int fd, bulla_
     }
     bulla_status result =
         num < 0 ? fail_errno(call, path) : config_new(call, bulla_view_of(memory, len), path, path, out_config);
+    bulla_wipe(memory, cap); /* a credential may stand in it */
     bulla_free(bulla_env_of(call), memory);
     return result;
 }

@@ -6,6 +6,7 @@
 #include "base/conf.h"
 #include "bulla/config.h"
 #include "bulla/envelope.h"
+#include "engine/kms_config.h"
 
 #define BULLA_CONFIG_MAX_PATH 1024u
 
@@ -16,11 +17,9 @@ enum {
     BULLA_CONFIG_SUITE,
     BULLA_CONFIG_FRAME_SIZE,
     BULLA_CONFIG_ENGINE,
-    BULLA_CONFIG_CACHE_ENABLED,
-    BULLA_CONFIG_CACHE_TTL,
-    BULLA_CONFIG_CACHE_SIZE,
-    BULLA_CONFIG_CACHE_USES,
-    BULLA_CONFIG_LOG_LEVEL,
+    BULLA_CONFIG_CACHE, /* the first of BULLA_CACHE_NUM */
+    BULLA_CONFIG_LOG_LEVEL = BULLA_CONFIG_CACHE + BULLA_CACHE_NUM,
+    BULLA_CONFIG_KMS,
     BULLA_CONFIG_NUM
 };
 extern const bulla_conf_field bulla_config_fields[BULLA_CONFIG_NUM];
@@ -30,6 +29,8 @@ struct bulla_config {
     bulla_conf *conf;
     bulla_settings settings;
     bulla_cache_options cache;
+    bulla_kms_block blocks[BULLA_CONF_MAX_BLOCKS];
+    bulla_kms_config kms[BULLA_CONF_MAX_BLOCKS]; /* of the blocks, as bulla_open wants them */
     const char *recipients[BULLA_CONF_MAX_ITEMS];
     char path[BULLA_CONFIG_MAX_PATH]; /* empty: no file */
 };
