@@ -16,17 +16,39 @@ static bulla_curl loaded;
 static char missing[160]; /* why it is not loaded; empty: it is */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static bool is_used; /* libcurl has taken memory from us */
+static size_t num_refused;
+
+/* Before a write the value is looked at, for the line of memory would pass between processors at every block. */
+static void *count_block(void *block)
+{
+    if (!__atomic_load_n(&is_used, __ATOMIC_RELAXED)) __atomic_store_n(&is_used, true, __ATOMIC_RELAXED);
+    if (block == NULL) (void)__atomic_add_fetch(&num_refused, 1, __ATOMIC_RELAXED);
+    return block;
+}
 
 static void *heap_new(size_t len)
 {
-    if (!__atomic_load_n(&is_used, __ATOMIC_RELAXED)) __atomic_store_n(&is_used, true, __ATOMIC_RELAXED);
-    return bulla_heap_new(len);
+    return count_block(bulla_heap_new(len));
 }
 
 static void *heap_new_zeroed(size_t num, size_t len)
 {
-    if (!__atomic_load_n(&is_used, __ATOMIC_RELAXED)) __atomic_store_n(&is_used, true, __ATOMIC_RELAXED);
-    return bulla_heap_new_zeroed(num, len);
+    return count_block(bulla_heap_new_zeroed(num, len));
+}
+
+static void *heap_grow(void *ptr, size_t len)
+{
+    return count_block(bulla_heap_grow(ptr, len));
+}
+
+static char *heap_copy_text(const char *text)
+{
+    return count_block(bulla_heap_copy_text(text));
+}
+
+size_t bulla_curl_num_refused(void)
+{
+    return __atomic_load_n(&num_refused, __ATOMIC_RELAXED);
 }
 
 /* POSIX lets a symbol's address be read as a function's; C does not: hence the copy. */
@@ -57,7 +79,7 @@ static void find_openssl(void *library, const curl_version_info_data *info)
 /* An initialised libcurl keeps the memory functions it has: an easy handle shows whose they are. */
 static bool init_library(void)
 {
-    if (loaded.global_init_mem(CURL_GLOBAL_DEFAULT, heap_new, bulla_heap_free, bulla_heap_grow, bulla_heap_copy_text,
+    if (loaded.global_init_mem(CURL_GLOBAL_DEFAULT, heap_new, bulla_heap_free, heap_grow, heap_copy_text,
                                heap_new_zeroed) != CURLE_OK)
         return false;
     loaded.easy_cleanup(loaded.easy_init());

@@ -39,4 +39,7 @@ typedef struct bulla_curl {
 /* The one table. Errors: EUNAVAIL with what to install. Any thread. */
 BULLA_MUST_USE bulla_status bulla_curl_get(bulla_call *call, const bulla_curl **out_curl);
 
+/* How often libcurl was refused memory, where it takes it from us. */
+size_t bulla_curl_num_refused(void);
+
 #endif
