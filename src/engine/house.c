@@ -2,6 +2,7 @@
 #include "engine/house.h"
 
 #include "base/bytes.h"
+#include "base/lock.h"
 #include "base/mem.h"
 #include "crypto/aead.h"
 #include "crypto/rand.h"
@@ -91,7 +92,7 @@ static bulla_status house_new(bulla_call *call, const bulla_options *options, bu
     house->has_cache = options->cache != NULL;
     if (house->has_cache) memcpy(&house->cache, options->cache, cache_len(options->cache));
     (void)pthread_mutex_init(&house->lock, NULL);
-    (void)pthread_mutex_init(&house->store_lock, NULL);
+    bulla_lock_init(&house->store_lock);
     *out_house = house;
     return BULLA_OK;
 }
@@ -99,6 +100,7 @@ static bulla_status house_new(bulla_call *call, const bulla_options *options, bu
 /* The key stores, and the schemes that open from them. */
 static bulla_status stores_open(bulla *house, bulla_call *call, const bulla_options *options)
 {
+    BULLA_TRY(bulla_metrics_new(call, &house->metrics));
     BULLA_TRY(bulla_kms_new(call, options->kms, options->num_kms, house->metrics, &house->kms));
     bulla_registry_init(&house->registry, house->kms);
     const bulla_scheme local = {.name = "local", .open = local_scheme_open, .arg = house};
@@ -129,6 +131,7 @@ void bulla_house_unref(bulla *house)
     if (house == NULL || !bulla_refs_drop(&house->refs)) return;
     bulla_store_unref(house->store);
     bulla_kms_free(house->kms);
+    bulla_metrics_unref(house->metrics);
     (void)pthread_mutex_destroy(&house->store_lock);
     (void)pthread_mutex_destroy(&house->lock);
     bulla_free(house->env, house->store_path);
@@ -188,7 +191,7 @@ bulla_status bulla_house_store(bulla *house, bulla_call *call, bulla_store **out
     BULLA_TRY(bulla_house_store_path(house, call, &path));
     bulla_opener opener = bulla_house_opener(house);
     bulla_status status = BULLA_OK;
-    (void)pthread_mutex_lock(&house->store_lock);
+    BULLA_TRY(bulla_lock_wait(&house->store_lock, call, "the keystore"));
     if (house->store == NULL) status = bulla_store_open(call, path, &opener, &house->store);
     bulla_store *store = house->store;
     (void)pthread_mutex_unlock(&house->store_lock);

@@ -26,7 +26,7 @@ struct bulla {
     bulla_registry registry;
     bulla_guard *guards; /* every provider given out and not yet released */
 
-    pthread_mutex_t store_lock; /* over the first opening of the keystore */
+    pthread_mutex_t store_lock; /* over the first opening of the keystore; waited for by deadline */
     bulla_store *store;
 };
 

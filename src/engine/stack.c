@@ -8,8 +8,9 @@
 
 #include <stdio.h>
 
-#define MAX_REPLICAS 8u
-#define MAX_MEMBERS (BULLA_MAX_ENDPOINTS + MAX_REPLICAS)
+#define MAX_KEYS 8u       /* that stand in for each other */
+#define FAILOVER_MS 3000u /* bulla_failover_options.failover_timeout_ms, by default */
+_Static_assert(MAX_KEYS <= BULLA_MAX_ENDPOINTS, "members holds either");
 
 /* A key of a configured store on its way to being opened. */
 typedef struct target {
@@ -20,7 +21,7 @@ typedef struct target {
 
 /* What failover chooses from. */
 typedef struct members {
-    bulla_provider *list[MAX_MEMBERS];
+    bulla_provider *list[BULLA_MAX_ENDPOINTS];
     size_t num;
 } members;
 
@@ -64,57 +65,81 @@ static bulla_status target_find(const bulla *house, bulla_call *call, const char
 static bulla_status endpoint_open(bulla *house, bulla_call *call, const target *from, size_t index,
                                   bulla_provider **out_provider)
 {
-    BULLA_AUTO(bulla_provider) *backend = NULL, *breaker = NULL;
+    BULLA_AUTO(bulla_provider) *backend = NULL, *retry = NULL, *breaker = NULL;
     char labels[96];
     (void)snprintf(labels, sizeof labels, "store=\"%s\",endpoint=\"%zu\"", from->config->name, index);
     const bulla_wrapper_site site = {labels, house->metrics};
     BULLA_TRY(from->backend->open(house->kms, call, from->config, from->address, index, &backend));
-    breaker = BULLA_TAKE(backend);
-    (void)site;
+    if (from->config->retry.disabled)
+        retry = BULLA_TAKE(backend);
+    else
+        BULLA_TRY(bulla_retry_new(call, backend, &from->config->retry, &site, &retry));
+    if (from->config->breaker.disabled)
+        breaker = BULLA_TAKE(retry);
+    else
+        BULLA_TRY(bulla_breaker_new(call, retry, &from->config->breaker, &site, &breaker));
     *out_provider = BULLA_TAKE(breaker);
     return BULLA_OK;
 }
 
-static bulla_status endpoints_add(bulla *house, bulla_call *call, const target *from, members *all)
+static bulla_status failover_new(bulla *house, bulla_call *call, const target *from, const members *all,
+                                 const bulla_failover_options *options, bulla_provider **out_provider)
+{
+    char labels[64];
+    bool is_one_key = options == &from->config->failover;
+    (void)snprintf(labels, sizeof labels, "store=\"%s\",of=\"%s\"", from->config->name,
+                   is_one_key ? "endpoints" : "keys");
+    const bulla_wrapper_site site = {labels, house->metrics};
+    return bulla_failover_new(call, all->list, all->num, is_one_key, options, &site, out_provider);
+}
+
+static size_t endpoints_of(const bulla *house, const target *from)
 {
     size_t num = from->backend->endpoints(house->kms, from->config);
-    for (size_t i = 0; i < num && i < BULLA_MAX_ENDPOINTS; i++) {
-        if (all->num == MAX_MEMBERS)
-            return bulla_fail(call, BULLA_ECONFIG, "key store \"%s\": failover has room for %u endpoints",
-                              from->config->name, MAX_MEMBERS);
-        BULLA_TRY(endpoint_open(house, call, from, i, &all->list[all->num]));
-        all->num++;
+    return num < BULLA_MAX_ENDPOINTS ? num : BULLA_MAX_ENDPOINTS;
+}
+
+/* All endpoints of one key. */
+static bulla_status key_open(bulla *house, bulla_call *call, const target *from, bulla_provider **out_provider)
+{
+    __attribute__((cleanup(members_done))) members all = {.num = 0};
+    if (from->backend == NULL) return bulla_house_backend_open(house, call, from->address, out_provider);
+    for (size_t i = 0; i < endpoints_of(house, from); i++) {
+        BULLA_TRY(endpoint_open(house, call, from, i, &all.list[i]));
+        all.num++;
     }
+    if (all.num > 1) return failover_new(house, call, from, &all, &from->config->failover, out_provider);
+    *out_provider = bulla_provider_ref(all.list[0]);
     return BULLA_OK;
 }
 
-/* A key that may stand in: the endpoints of its store, or a back end without one. */
-static bulla_status member_add(bulla *house, bulla_call *call, const char *address, members *all)
+/* Another key that may stand in. */
+static bulla_status replica_add(bulla *house, bulla_call *call, const char *address, members *all)
 {
     char resolved[BULLA_MAX_ADDRESS + 1];
     target replica;
+    if (all->num == MAX_KEYS)
+        return bulla_fail(call, BULLA_ECONFIG, "failover: there is room for %u keys in all", MAX_KEYS);
     BULLA_TRY(bulla_stack_address(house, call, address, resolved));
     BULLA_TRY(target_find(house, call, resolved, &replica));
-    if (replica.backend != NULL) return endpoints_add(house, call, &replica, all);
-    if (all->num == MAX_MEMBERS)
-        return bulla_fail(call, BULLA_ECONFIG, "failover has room for %u endpoints", MAX_MEMBERS);
-    BULLA_TRY(bulla_house_backend_open(house, call, resolved, &all->list[all->num]));
+    BULLA_TRY(key_open(house, call, &replica, &all->list[all->num]));
     all->num++;
     return BULLA_OK;
 }
 
-static bulla_status failover_open(bulla *house, bulla_call *call, const target *from, bulla_provider **out_provider)
+/* The key and those that may stand in for it. One key's turn lasts as long as the turns of its endpoints together. */
+static bulla_status keys_open(bulla *house, bulla_call *call, const target *from, bulla_provider **out_provider)
 {
-    const bulla_failover_options *options = &from->config->failover;
     __attribute__((cleanup(members_done))) members all = {.num = 0};
-    char labels[64];
-    if (options->enabled && options->primary != NULL) BULLA_TRY(member_add(house, call, options->primary, &all));
-    BULLA_TRY(endpoints_add(house, call, from, &all));
-    for (size_t i = 0; options->enabled && i < options->num_replicas; i++)
-        BULLA_TRY(member_add(house, call, options->replicas[i], &all));
-    (void)labels;
-    *out_provider = bulla_provider_ref(all.list[0]);
-    return BULLA_OK;
+    bulla_failover_options options = from->config->failover;
+    if (options.primary != NULL) BULLA_TRY(replica_add(house, call, options.primary, &all));
+    BULLA_TRY(key_open(house, call, from, &all.list[all.num]));
+    all.num++;
+    for (size_t i = 0; i < options.num_replicas; i++)
+        BULLA_TRY(replica_add(house, call, options.replicas[i], &all));
+    options.failover_timeout_ms =
+        (options.failover_timeout_ms == 0 ? FAILOVER_MS : options.failover_timeout_ms) * BULLA_MAX_ENDPOINTS;
+    return failover_new(house, call, from, &all, &options, out_provider);
 }
 
 /* The store's own cache options, else the house's; NULL: no cache. */
@@ -132,10 +157,10 @@ bulla_status bulla_stack_open(bulla *house, bulla_call *call, const char *addres
     target from;
     BULLA_TRY(bulla_stack_address(house, call, address, resolved));
     BULLA_TRY(target_find(house, call, resolved, &from));
-    if (from.backend != NULL)
-        BULLA_TRY(failover_open(house, call, &from, &backend));
+    if (from.config != NULL && from.config->failover.enabled)
+        BULLA_TRY(keys_open(house, call, &from, &backend));
     else
-        BULLA_TRY(bulla_house_backend_open(house, call, resolved, &backend));
+        BULLA_TRY(key_open(house, call, &from, &backend));
     const bulla_cache_options *options = cache_of(house, &from);
     if (options != NULL) BULLA_TRY(bulla_cache_new(call, backend, options, &cache));
     const bulla_guarded guarded = {cache == NULL ? backend : cache, cache};
