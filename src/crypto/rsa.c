@@ -1,29 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "crypto/rsa.h"
+#include "crypto/rsa_impl.h"
 
 #include "base/bytes.h"
 #include "base/mem.h"
-#include "crypto/kdf.h"
-#include "crypto/ossl.h"
 
 #include <openssl/decoder.h>
 #include <openssl/encoder.h>
-#include <openssl/pem.h>
 #include <openssl/rsa.h>
 
 #define MIN_BITS 2048
 #define MAX_BITS 8192
-#define MAX_ENCODED ((size_t)64 * 1024) /* an 8,192-bit private key takes 6.4 KiB of PEM; comments may precede it */
 
-BULLA_AUTO_DEFINE(BIO, BIO_free_all)
 BULLA_AUTO_DEFINE(OSSL_DECODER_CTX, OSSL_DECODER_CTX_free)
 BULLA_AUTO_DEFINE(OSSL_ENCODER_CTX, OSSL_ENCODER_CTX_free)
-
-struct bulla_rsa {
-    const bulla_env *env;
-    EVP_PKEY *pkey;
-    bool is_private;
-};
 
 /* What a DER encoding holds, by the label of its PEM. */
 typedef struct key_form {
@@ -38,20 +27,6 @@ static const key_form forms[] = {
     {"RSA PRIVATE KEY", "type-specific", true},
 };
 #define FORM_PKCS8 (&forms[2])
-
-/* One block of PEM, decoded. PEM_read_bio_ex never asks for a password, and with PEM_FLAG_SECURE wipes behind it. */
-typedef struct pem_block {
-    char *label, *header;
-    uint8_t *der;
-    long len;
-} pem_block;
-
-static void pem_block_done(pem_block *block)
-{
-    OPENSSL_secure_free(block->label);
-    OPENSSL_secure_free(block->header);
-    if (block->der != NULL) OPENSSL_secure_clear_free(block->der, (size_t)block->len);
-}
 
 void bulla_rsa_free(bulla_rsa *rsa)
 {
@@ -100,7 +75,7 @@ static bulla_status der_decode(bulla_call *call, const key_form *form, bulla_vie
     return BULLA_OK;
 }
 
-static bulla_status block_decode(bulla_call *call, const pem_block *block, bulla_rsa **out_rsa)
+static bulla_status block_decode(bulla_call *call, const bulla_pem_block *block, bulla_rsa **out_rsa)
 {
     if (strcmp(block->label, "ENCRYPTED PRIVATE KEY") == 0 || block->header[0] != '\0')
         return bulla_fail(call, BULLA_EFORMAT,
@@ -113,12 +88,12 @@ static bulla_status block_decode(bulla_call *call, const pem_block *block, bulla
 
 bulla_status bulla_rsa_parse(bulla_call *call, bulla_view pem, bulla_rsa **out_rsa)
 {
-    if (pem.len > MAX_ENCODED)
-        return bulla_fail(call, BULLA_ELIMIT, "a PEM key has at most %zu bytes, not %zu", MAX_ENCODED, pem.len);
+    if (pem.len > BULLA_RSA_MAX_PEM)
+        return bulla_fail(call, BULLA_ELIMIT, "a PEM key has at most %zu bytes, not %zu", BULLA_RSA_MAX_PEM, pem.len);
     BULLA_TRY(bulla_ossl_begin(call));
     BULLA_AUTO(BIO) *bio = BIO_new_mem_buf(bulla_ossl_data(pem), (int)pem.len);
     if (bio == NULL) return bulla_ossl_fail(call, "cannot read PEM");
-    __attribute__((cleanup(pem_block_done))) pem_block block = {0};
+    BULLA_PEM_BLOCK(block);
     int got = PEM_read_bio_ex(bio, &block.label, &block.header, &block.der, &block.len, PEM_FLAG_SECURE);
     BULLA_TRY(bulla_ossl_end(call, got == 1, BULLA_EFORMAT, "no PEM block, or a damaged one"));
     return block_decode(call, &block, out_rsa);
@@ -126,7 +101,7 @@ bulla_status bulla_rsa_parse(bulla_call *call, bulla_view pem, bulla_rsa **out_r
 
 bulla_status bulla_rsa_private_parse(bulla_call *call, bulla_view der, bulla_rsa **out_rsa)
 {
-    if (der.len == 0 || der.len > MAX_ENCODED)
+    if (der.len == 0 || der.len > BULLA_RSA_MAX_PEM)
         return bulla_fail(call, BULLA_EFORMAT, "not an RSA private key: %zu bytes", der.len);
     return der_decode(call, FORM_PKCS8, der, out_rsa);
 }

@@ -5,6 +5,7 @@
 
 #include "base/secret.h"
 #include "bulla/call.h"
+#include "crypto/kdf.h"
 
 typedef enum bulla_rsa_padding {
     BULLA_RSA_PKCS1, /* 7.2; decrypts only what others wrote: never offered for encryption by an address */
@@ -40,5 +41,15 @@ BULLA_MUST_USE bulla_status bulla_rsa_encrypt(bulla_call *call, const bulla_rsa 
                                               bulla_view in, uint8_t *out, size_t cap, size_t *out_len);
 BULLA_MUST_USE bulla_status bulla_rsa_decrypt(bulla_call *call, const bulla_rsa *rsa, bulla_rsa_padding padding,
                                               bulla_view in, uint8_t *out, size_t cap, size_t *out_len);
+
+/* RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017, 8.2) over `bytes`, which are hashed here: RS256 of JSON Web Signatures.
+ * `out` holds bulla_rsa_len. */
+BULLA_MUST_USE bulla_status bulla_rsa_sign(bulla_call *call, const bulla_rsa *rsa, bulla_view bytes, uint8_t *out,
+                                           size_t cap, size_t *out_len);
+
+/* The first certificate in `pem`, as DER hashes to. `out` holds bulla_hash_len. EFORMAT when there is none. */
+BULLA_MUST_USE bulla_status bulla_certificate_digest(bulla_call *call, bulla_view pem, bulla_hash hash, uint8_t *out);
+/* The first private key in `pem`, whatever stands before it. Errors as bulla_rsa_parse. */
+BULLA_MUST_USE bulla_status bulla_rsa_private_find(bulla_call *call, bulla_view pem, bulla_rsa **out_rsa);
 
 #endif

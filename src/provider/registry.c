@@ -14,7 +14,8 @@ static const bulla_scheme backends[] = {
 };
 /* Key stores behind a network or a module: opened from a configuration. One line each. */
 static const bulla_backend *const stores[] = {
-    NULL, /* the list may be empty */
+    &bulla_azure_backend,
+    &bulla_gcp_backend,
 };
 _Static_assert(BULLA_LEN(backends) + BULLA_LEN(stores) <= BULLA_MAX_SCHEMES, "there is room for every back end");
 
