@@ -37,8 +37,9 @@ static void count(size_t *counter)
 static bulla_status key_check(const memory_provider *self, bulla_call *call)
 {
     if (__atomic_load_n(&self->down, __ATOMIC_RELAXED)) return bulla_fail(call, BULLA_EUNAVAIL, "the store is down");
-    if (self->state == BULLA_KEY_DESTROYED) return bulla_fail(call, BULLA_EDESTROYED, "the key is destroyed");
-    if (self->state != BULLA_KEY_ENABLED) return bulla_fail(call, BULLA_ESTATE, "the key is not enabled");
+    bulla_key_state state = __atomic_load_n(&self->state, __ATOMIC_RELAXED);
+    if (state == BULLA_KEY_DESTROYED) return bulla_fail(call, BULLA_EDESTROYED, "the key is destroyed");
+    if (state != BULLA_KEY_ENABLED) return bulla_fail(call, BULLA_ESTATE, "the key is not enabled");
     return BULLA_OK;
 }
 
@@ -65,12 +66,12 @@ static bulla_status memory_describe(bulla_provider *provider, bulla_call *call, 
 {
     memory_provider *self = self_of(provider);
     count(&self->counts.describes);
-    if (self->down) return bulla_fail(call, BULLA_EUNAVAIL, "the store is down");
+    if (__atomic_load_n(&self->down, __ATOMIC_RELAXED)) return bulla_fail(call, BULLA_EUNAVAIL, "the store is down");
     memcpy(out_info->id, self->key_id, strlen(self->key_id));
     memcpy(out_info->name, self->key_id, strlen(self->key_id));
     out_info->type = BULLA_KEY_AES256_GCM;
     out_info->usage = BULLA_USAGE_WRAP;
-    out_info->state = self->state;
+    out_info->state = __atomic_load_n(&self->state, __ATOMIC_RELAXED);
     out_info->primary_version = out_info->num_versions = self->num_versions;
     return BULLA_OK;
 }
@@ -210,7 +211,7 @@ bulla_status memory_provider_new(bulla_call *call, const char *key_id, uint8_t s
 
 void memory_provider_state_set(bulla_provider *provider, bulla_key_state state)
 {
-    self_of(provider)->state = state;
+    __atomic_store_n(&self_of(provider)->state, state, __ATOMIC_RELAXED);
 }
 
 void memory_provider_down_set(bulla_provider *provider, bool down)

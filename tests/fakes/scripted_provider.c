@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fakes/scripted_provider.h"
 
+#include <time.h>
+
 static scripted_provider *self_of(bulla_wrapper *wrapper)
 {
     return (scripted_provider *)(void *)wrapper;
@@ -36,6 +38,17 @@ static bulla_status play(scripted_provider *self, bulla_call *call, bulla_reques
     return step->status;
 }
 
+static bulla_status hang(scripted_provider *self, bulla_call *call)
+{
+    static const struct timespec millisecond = {0, 1000000};
+    bulla_status status = bulla_call_check(call);
+    for (; status == BULLA_OK; status = bulla_call_check(call)) {
+        (void)nanosleep(&millisecond, NULL);
+        fake_env_advance_ms(self->fake, 1);
+    }
+    return status;
+}
+
 static bulla_status scripted_run(bulla_wrapper *wrapper, bulla_call *call, bulla_request *request)
 {
     scripted_provider *self = self_of(wrapper);
@@ -43,6 +56,7 @@ static bulla_status scripted_run(bulla_wrapper *wrapper, bulla_call *call, bulla
     if (number < BULLA_LEN(self->asked_ns)) self->asked_ns[number] = call->env->ticks_ns(call->env->arg);
     if (self->hook != NULL) self->hook(self->hook_arg);
     scripted_step step = next_step(self, request->op);
+    if (step.hangs) return hang(self, call);
     int64_t end_ns = call->env->ticks_ns(call->env->arg) + step.takes_ms * 1000000;
     if (step.takes_ms != 0 && call->deadline_ns != 0 && end_ns > call->deadline_ns) { /* gives up in time */
         fake_env_advance_ms(self->fake, (call->deadline_ns - end_ns) / 1000000 + step.takes_ms);

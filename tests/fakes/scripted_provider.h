@@ -10,6 +10,7 @@ typedef struct scripted_step {
     bulla_status status;     /* BULLA_OK: handed on */
     uint32_t retry_after_ms; /* with a failure */
     int64_t takes_ms;        /* on the clock of the fake env; ends with the call's deadline */
+    bool hangs;              /* until the call ends; a millisecond of the fake clock passes in each real one */
     bool acts;               /* the request is carried out and its answer lost */
     uint32_t only;           /* BULLA_OP_* bits that the step waits for; others are handed on meanwhile; 0: any */
 } scripted_step;
