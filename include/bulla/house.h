@@ -31,7 +31,8 @@ BULLA_API BULLA_MUST_USE bulla_status bulla_open(bulla_call *call, const bulla_o
 BULLA_API void bulla_close(bulla *house);
 
 /* bulla_scheme_add makes addresses "NAME:…" open through `scheme`. The struct is copied, its arg borrowed for the life
- * of the house. EEXISTS for a scheme that is there. */
+ * of the house. A back end that protects the keystore's root key cannot itself have keys in that keystore: what it asks
+ * of the house then is refused (EINVAL). EEXISTS for a scheme that is there. */
 BULLA_API BULLA_MUST_USE bulla_status bulla_scheme_add(bulla *house, bulla_call *call, const bulla_scheme *scheme);
 
 /* bulla_provider_open opens the key at `address`. `local:` without a name opens any key of the keystore but wraps with

@@ -169,7 +169,7 @@ static bulla_status root_open(void *arg, bulla_call *call, const char *address, 
         return bulla_fail(call, BULLA_EINVAL,
                           "the root key cannot lie in the keystore that it protects: "
                           "give a file: or env: address");
-    return bulla_house_backend_open(arg, call, address, out_provider);
+    return bulla_stack_root_open(arg, call, address, out_provider);
 }
 
 bulla_opener bulla_house_opener(bulla *house)

@@ -5,12 +5,10 @@
  */
 #include "keystore/inside.h"
 
+#include "base/lock.h"
 #include "base/mem.h"
 
-#include <time.h>
 #include <unistd.h>
-
-#define WAIT_NS 10000000 /* between two looks at deadline and cancellation */
 
 void bulla_store_forget(bulla_store *store)
 {
@@ -59,28 +57,12 @@ static void reap(bulla_store *store, bulla_call *call)
     bulla_db_serve(&store->db, call);
 }
 
-/* The lock may be held while a provider is asked for the root key: who waits for it keeps to his own deadline. (When
- * the clock of the day jumps back it is looked at later; ThreadSanitizer knows no locking by the other clock.) */
-static bulla_status lock_wait(bulla_store *store, bulla_call *call)
-{
-    if (pthread_mutex_trylock(&store->lock) == 0) return BULLA_OK;
-    for (;;) {
-        struct timespec until;
-        (void)clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_nsec += WAIT_NS;
-        until.tv_sec += until.tv_nsec / 1000000000;
-        until.tv_nsec %= 1000000000;
-        if (pthread_mutex_timedlock(&store->lock, &until) == 0) return BULLA_OK;
-        BULLA_TRY(bulla_call_check(call));
-    }
-}
-
 static bulla_status enter(bulla_store *store, bulla_call *call, bulla_session *out_session)
 {
     BULLA_TRY(bulla_call_check(call));
     if (store->pid != getpid())
         return bulla_fail(call, BULLA_EINTERNAL, "the keystore was opened before a fork: open keystores after it");
-    BULLA_TRY(lock_wait(store, call));
+    BULLA_TRY(bulla_lock_wait(&store->lock, call, "the keystore"));
     out_session->store = store;
     bulla_db_serve(&store->db, call);
     return BULLA_OK;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "keystore/inside.h"
 
+#include "base/lock.h"
 #include "base/mem.h"
 #include "crypto/rand.h"
 
@@ -65,7 +66,7 @@ bulla_status bulla_store_open(bulla_call *call, const char *path, const bulla_op
     store->pid = getpid();
     store->next_due_s = INT64_MIN; /* not known yet: the first call asks */
     memcpy(store->path, path, strlen(path) + 1);
-    (void)pthread_mutex_init(&store->lock, NULL);
+    bulla_lock_init(&store->lock);
     BULLA_TRY(bulla_db_open(call, file, false, &store->db));
     BULLA_TRY(identity_read(store, call));
     BULLA_TRY(bulla_rewrap_register(store, call));

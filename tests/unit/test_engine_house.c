@@ -4,6 +4,7 @@
 #include "keystore_kit.h"
 
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -294,6 +295,83 @@ static void test_a_call_that_waits_for_another_keeps_its_deadline(void **state)
     assert_ok(slow.status);
 }
 
+static void *stalling_alloc(void *arg, size_t len)
+{
+    stall_hook(arg);
+    return malloc(len);
+}
+
+static void *open_slowly(void *arg)
+{
+    worker *self = arg;
+    bulla_call call;
+    bulla_env env = *bulla_env_default();
+    bulla_keystore_info info;
+    env.alloc = stalling_alloc;
+    env.arg = &stall;
+    bulla_call_init(&call, &env);
+    self->status = bulla_keystore_info_get(self->house, &call, &info);
+    return NULL;
+}
+
+static void test_a_call_that_waits_for_the_keystore_to_be_opened_keeps_its_deadline(void **state)
+{
+    kit *self = *state;
+    bulla_call call;
+    bulla_keystore_info info;
+    pthread_t thread;
+    worker slow = {.house = self->house};
+    stall = (struct stall){.armed = true};
+    assert_int_equal(pthread_create(&thread, NULL, open_slowly, &slow), 0);
+    while (!__atomic_load_n(&stall.inside, __ATOMIC_ACQUIRE))
+        (void)usleep(1000);
+    bulla_call_init(&call, NULL);
+    bulla_call_deadline_set(&call, 30);
+    int64_t start_ns = call.env->ticks_ns(call.env->arg);
+    assert_status(bulla_keystore_info_get(self->house, &call, &info), BULLA_EDEADLINE);
+    assert_true(call.env->ticks_ns(call.env->arg) - start_ns < 1000000000); /* the other one still stalls */
+    __atomic_store_n(&stall.over, true, __ATOMIC_RELEASE);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_ok(slow.status);
+    kit_house_again(self); /* what it opened lives in an env that is gone */
+}
+
+/* A back end that has its own key in the keystore that it protects, once it is told to. */
+static struct circle {
+    kit *self;
+    bool closed;
+} circle;
+
+static bulla_status open_circle(void *arg, bulla_call *call, const char *address, bulla_provider **out_provider)
+{
+    struct circle *round = arg;
+    bulla_provider *inner = NULL;
+    if (!round->closed) return memory_provider_new(call, address, 1, out_provider);
+    bulla_status status = bulla_provider_open(round->self->house, call, "local:a", &inner);
+    bulla_provider_unref(inner);
+    return status == BULLA_OK ? memory_provider_new(call, address, 1, out_provider) : status;
+}
+
+static void test_a_root_key_that_needs_the_keystore_is_refused_and_does_not_hang(void **state)
+{
+    kit *self = *state;
+    bulla_call call;
+    circle = (struct circle){self, false};
+    const bulla_scheme scheme = {.name = "circle", .open = open_circle, .arg = &circle};
+    kit_key(self, "a");
+    assert_ok(bulla_scheme_add(self->house, &self->call, &scheme));
+    assert_ok(bulla_keystore_root_rotate(self->house, &self->call, "circle:x"));
+    kit_house_again(self);
+    assert_ok(bulla_scheme_add(self->house, &self->call, &scheme));
+    circle.closed = true;
+    bulla_call_init(&call, NULL);
+    bulla_call_deadline_set(&call, 2000);
+    assert_status(bulla_key_create(self->house, &call, "b", NULL, NULL), BULLA_EINVAL);
+    assert_non_null(strstr(call.why, "must not need it itself"));
+    circle.closed = false;
+    kit_key(self, "b");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -309,6 +387,8 @@ int main(void)
         TEST(test_the_provider_of_any_key_wraps_with_none),
         TEST(test_a_child_forked_with_a_keystore_open_opens_none),
         TEST(test_a_child_forked_before_opens_its_own_keystore),
+        TEST(test_a_call_that_waits_for_the_keystore_to_be_opened_keeps_its_deadline),
+        TEST(test_a_root_key_that_needs_the_keystore_is_refused_and_does_not_hang),
         TEST(test_threads_and_houses_work_on_one_keystore_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
