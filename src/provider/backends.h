@@ -16,7 +16,8 @@ BULLA_MUST_USE bulla_status bulla_env_provider_open(void *arg, bulla_call *call,
 BULLA_MUST_USE bulla_status bulla_rsa_provider_open(void *arg, bulla_call *call, const char *address,
                                                     bulla_provider **out_provider);
 
-/* Google Cloud KMS, Azure Key Vault and Managed HSM. */
+/* AWS KMS, Google Cloud KMS, Azure Key Vault and Managed HSM. */
+extern const bulla_backend bulla_aws_backend;
 extern const bulla_backend bulla_gcp_backend;
 extern const bulla_backend bulla_azure_backend;
 

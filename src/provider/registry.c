@@ -14,6 +14,7 @@ static const bulla_scheme backends[] = {
 };
 /* Key stores behind a network or a module: opened from a configuration. One line each. */
 static const bulla_backend *const stores[] = {
+    &bulla_aws_backend,
     &bulla_azure_backend,
     &bulla_gcp_backend,
 };
@@ -39,8 +40,10 @@ static bulla_status store_open(void *arg, bulla_call *call, const char *address,
     const bulla_kms_config *config = NULL;
     BULLA_TRY(bulla_address_scheme_parse(call, address, scheme));
     bool named = bulla_kms_name_of(address, name, sizeof name);
+    const bulla_backend *backend = bulla_backend_find(scheme);
+    if (backend == NULL) return bulla_fail(call, BULLA_EINTERNAL, "scheme \"%s\" has no back end", scheme);
     BULLA_TRY(bulla_kms_find(arg, call, scheme, named ? name : NULL, &config));
-    return bulla_backend_find(scheme)->open(arg, call, config, address, 0, out_provider);
+    return backend->open(arg, call, config, address, 0, out_provider);
 }
 
 void bulla_registry_init(bulla_registry *registry, bulla_kms *kms)
