@@ -168,7 +168,8 @@ class OpenBao(Server):
         token = self.signer.sign(account, seconds=24 * 3600)
         self.reviews.accept(token, "system:serviceaccount:default:bulla", "5f2a")
         self.api("POST", "auth/kubernetes/config", {
-            "kubernetes_host": self.reviews.address, "disable_local_ca_jwt": True, "token_reviewer_jwt": token})
+            "kubernetes_host": self.reviews.address, "disable_local_ca_jwt": True, "token_reviewer_jwt": token,
+            "kubernetes_ca_cert": (self.certificates / "ca.crt").read_text()})
         self.api("POST", "auth/kubernetes/role/bulla", {
             **role, "bound_service_account_names": ["bulla"], "bound_service_account_namespaces": ["default"]})
         self.facts["kubernetes_jwt_file"] = self.write("kubernetes.jwt", token)
