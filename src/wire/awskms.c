@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "wire/answer.h"
+#include "wire/awssts.h"
 
 #include <stdio.h>
 
@@ -315,17 +316,32 @@ static void code_clean(const char *text, char *out, size_t cap)
     out[len] = '\0';
 }
 
+/* What stands before KMS, and what stands in for it, may refuse in the XML of older services. */
+static void xml_decode(bulla_view body, bulla_awskms_error *error)
+{
+    bulla_awssts_error xml;
+    bulla_awssts_error_decode(body, &xml);
+    if (xml.code[0] == '\0') return;
+    code_clean(xml.code, error->code, sizeof error->code);
+    memcpy(error->message, xml.message, sizeof xml.message);
+}
+
 void bulla_awskms_error_decode(bulla_view body, const char *header, bulla_awskms_error *out_error)
 {
     BULLA_AUTO(bulla_json) *json = NULL;
+    bulla_awskms_error error;
     char type[256] = "";
-    memset(out_error, 0, sizeof *out_error);
-    code_clean(header, out_error->code, sizeof out_error->code);
-    if (bulla_json_parse(NULL, body, what, &json) != BULLA_OK) return;
-    bulla_json_value root = bulla_json_root(json);
-    bulla_answer_words(bulla_json_get(root, "__type"), type, sizeof type);
-    if (type[0] != '\0') code_clean(type, out_error->code, sizeof out_error->code);
-    bulla_answer_words(bulla_json_get(root, "message"), out_error->message, sizeof out_error->message);
-    if (out_error->message[0] == '\0')
-        bulla_answer_words(bulla_json_get(root, "Message"), out_error->message, sizeof out_error->message);
+    memset(&error, 0, sizeof error);
+    code_clean(header, error.code, sizeof error.code);
+    if (body.len != 0 && body.data[0] == '<') {
+        xml_decode(body, &error);
+    } else if (bulla_json_parse(NULL, body, what, &json) == BULLA_OK) {
+        bulla_json_value root = bulla_json_root(json);
+        bulla_answer_words(bulla_json_get(root, "__type"), type, sizeof type);
+        if (type[0] != '\0') code_clean(type, error.code, sizeof error.code);
+        bulla_answer_words(bulla_json_get(root, "message"), error.message, sizeof error.message);
+        if (error.message[0] == '\0')
+            bulla_answer_words(bulla_json_get(root, "Message"), error.message, sizeof error.message);
+    }
+    *out_error = error;
 }

@@ -90,11 +90,18 @@ static void printable_copy(bulla_view text, char *out, size_t cap)
     out[len] = '\0';
 }
 
+/* ErrorResponse/Error/… of STS; other services have Response/Errors/Error/…. */
+static bool is_at(const char *path, const char *end)
+{
+    size_t len = strlen(path), end_len = strlen(end);
+    return len > end_len && strcmp(path + len - end_len, end) == 0;
+}
+
 static void error_visit(void *arg, const char *path, bulla_view text)
 {
     bulla_awssts_error *error = arg;
-    if (strcmp(path, "ErrorResponse/Error/Code") == 0) printable_copy(text, error->code, sizeof error->code);
-    if (strcmp(path, "ErrorResponse/Error/Message") == 0) printable_copy(text, error->message, sizeof error->message);
+    if (is_at(path, "/Error/Code")) printable_copy(text, error->code, sizeof error->code);
+    if (is_at(path, "/Error/Message")) printable_copy(text, error->message, sizeof error->message);
 }
 
 void bulla_awssts_error_decode(bulla_view body, bulla_awssts_error *out_error)
