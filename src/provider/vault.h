@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside of the back end for HashiCorp Vault and OpenBao: one client for each endpoint of a store. */
+#ifndef BULLA_PROVIDER_VAULT_H
+#define BULLA_PROVIDER_VAULT_H
+
+#include "net/http.h"
+#include "provider/kms.h"
+#include "provider/oauth.h"
+#include "wire/transit.h"
+#include "wire/vault.h"
+
+#define BULLA_VAULT_MAX_URL 512u   /* scheme, host, port and the path of a proxy */
+#define BULLA_VAULT_MAX_MOUNT 128u /* bytes of a mount's path, and of a namespace's */
+#define BULLA_VAULT_MAX_PATH 512u
+
+typedef struct bulla_vault_client {
+    bulla_client base; /* first */
+    const bulla_env *env;
+    const bulla_kms_config *config;
+    bulla_http *http;
+    bulla_oauth *tokens; /* the token in use: kept, renewed and replaced through bulla_vault_login */
+    char url[BULLA_VAULT_MAX_URL];
+    char host[272];                             /* host:port, for people */
+    char namespace_[BULLA_VAULT_MAX_MOUNT + 1]; /* without slashes around it; empty: none */
+
+    /* Of the login under way: one caller at a time. */
+    bulla_secret *token; /* the last one */
+    int64_t first_lease_s;
+    bool is_renewable;
+    bool is_given;     /* a value of the configuration or the environment: a login finds the same one */
+    int refusal;       /* atomic: 1: log in instead of renewing; 2: and not with the last token, which is dead */
+    int64_t logged_ns; /* atomic: when the last login was */
+    int64_t refused_ns;
+} bulla_vault_client;
+
+typedef struct bulla_vault_request {
+    const char *verb;   /* in errors and metrics: "unwrap" */
+    const char *method; /* "GET" or "POST" */
+    const char *path;   /* after /v1/ */
+    const char *key;    /* MOUNT/keys/NAME, for people; NULL: the request is about none */
+    bulla_view body;
+    bool is_repeatable;
+    bool is_rootless; /* without the namespace: sys/health knows none */
+    bool is_login;    /* a refusal is about credentials */
+} bulla_vault_request;
+
+/* For bulla_kms_client. Errors: ECONFIG, ENOMEM, those of bulla_http_open. */
+BULLA_MUST_USE bulla_status bulla_vault_client_make(bulla_kms *kms, bulla_call *call, const bulla_kms_config *config,
+                                                    size_t endpoint, bulla_client **out_client);
+
+/* One exchange, with `token` (NULL: none), whatever the answer. */
+BULLA_MUST_USE bulla_status bulla_vault_send(bulla_vault_client *client, bulla_call *call,
+                                             const bulla_vault_request *request, const bulla_secret *token,
+                                             bulla_http_answer *out_answer);
+
+/* The same with the client's own token, which is replaced once when it is refused. Everything but success is a failure
+ * with a sentence. */
+BULLA_MUST_USE bulla_status bulla_vault_ask(bulla_vault_client *client, bulla_call *call,
+                                            const bulla_vault_request *request, bulla_http_answer *out_answer);
+
+/* The failure that an answer other than success is. */
+bulla_status bulla_vault_refused(const bulla_vault_client *client, bulla_call *call, const bulla_vault_request *request,
+                                 const bulla_http_answer *answer);
+
+/* The failure that an answer is which succeeded and cannot be read: EFORMAT of a codec as the store's fault. Other
+ * statuses pass. */
+bulla_status bulla_vault_taken(const bulla_vault_client *client, bulla_call *call, const bulla_vault_request *request,
+                               bulla_status status);
+
+/* For bulla_oauth: renews the token or logs in. `arg` is the client. */
+BULLA_MUST_USE bulla_status bulla_vault_login(void *arg, bulla_call *call, bulla_oauth_grant *out_grant);
+
+/* Whether a new login may help after a refusal; then the token is given up. */
+bool bulla_vault_give_up(bulla_vault_client *client, const bulla_vault_error *error, const bulla_secret *token);
+
+/* A path of a mount or namespace: segments of A-Z a-z 0-9 _ . - with slashes between. Slashes around it are cut. False
+ * when it is not that or does not fit. */
+bool bulla_vault_path_copy(const char *path, char *out, size_t cap);
+
+/* --- keys --- */
+
+typedef enum bulla_vault_trust {
+    BULLA_VAULT_TRUST_UNKNOWN,
+    BULLA_VAULT_TRUST_YES,
+    BULLA_VAULT_TRUST_NO
+} bulla_vault_trust;
+
+typedef struct bulla_vault_key {
+    bulla_provider base; /* first */
+    const bulla_env *env;
+    bulla_vault_client *client;
+    char mount[BULLA_VAULT_MAX_MOUNT + 1], name[BULLA_TRANSIT_MAX_NAME + 1];
+    char path[BULLA_VAULT_MAX_PATH];                             /* MOUNT/keys/NAME */
+    char info[BULLA_VAULT_MAX_PATH + BULLA_VAULT_MAX_MOUNT + 2]; /* the same, under the namespace */
+    char suffix[BULLA_KMS_NAME_MAX + 8];                         /* ?kms=STORE, when the address has it */
+
+    /* Atomic: what the last look at the key said. */
+    int64_t known_until_ns; /* 0: nobody looked */
+    uint32_t latest_version;
+    bulla_vault_trust trust; /* whether data keys made there are bound to their context */
+} bulla_vault_key;
+
+/* The key as the store has it. `verb` is what for, in errors. */
+BULLA_MUST_USE bulla_status bulla_vault_key_read(bulla_vault_key *self, bulla_call *call, const char *verb,
+                                                 bulla_transit_key *out_key);
+
+/* Slots of the provider. */
+BULLA_MUST_USE bulla_status bulla_vault_describe(bulla_provider *provider, bulla_call *call, bulla_key_info *out_info);
+BULLA_MUST_USE bulla_status bulla_vault_rotate(bulla_provider *provider, bulla_call *call, uint32_t *out_version);
+BULLA_MUST_USE bulla_status bulla_vault_check(bulla_provider *provider, bulla_call *call);
+BULLA_MUST_USE bulla_status bulla_vault_list(bulla_provider *provider, bulla_call *call, bulla_provider_visit visit,
+                                             void *arg);
+
+#endif
