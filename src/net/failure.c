@@ -14,6 +14,8 @@
 #define HAS_UNKNOWN_SIGNER 21L
 #define IS_REVOKED 23L
 
+#define TIMER_STEPS_NS 10000000 /* libcurl counts whole milliseconds, from a little later */
+
 typedef struct trouble {
     bulla_conn *conn;
     bulla_call *call;
@@ -65,14 +67,14 @@ static const char *phase_of(const bulla_conn *conn, const bulla_http_plan *plan)
 {
     if (was_sent(conn)) return has_time(conn, CURLINFO_STARTTRANSFER_TIME_T) ? "the rest of an answer" : "an answer";
     if (!has_time(conn, CURLINFO_NAMELOOKUP_TIME_T)) return "the address";
-    if (!has_time(conn, CURLINFO_CONNECT_TIME_T)) return "a connection";
+    if (info_long(conn, CURLINFO_LOCAL_PORT) == 0) return "a connection";
     return strcmp(plan->url.scheme, "https") == 0 ? "the TLS handshake" : "a connection";
 }
 
 static bulla_status fail_late(const trouble *what)
 {
     const char *phase = phase_of(what->conn, what->plan);
-    bool is_over = bulla_http_now_ns() >= what->plan->until_ns - 1000000;
+    bool is_over = bulla_http_now_ns() >= what->plan->until_ns - TIMER_STEPS_NS;
     if (is_over && what->plan->ends_at_deadline)
         return bulla_fail(what->call, BULLA_EDEADLINE, "store %s: the deadline passed while waiting for %s of %s",
                           what->store, phase, what->at);

@@ -36,7 +36,8 @@ static bulla_status run(bulla_conn *conn, bulla_call *call, const bulla_http_pla
     CURLcode result = status == BULLA_OK ? read_result(conn) : CURLE_OK;
     (void)curl->multi_remove_handle(conn->multi, conn->easy);
     if (status != BULLA_OK) return status;
-    if (result == CURLE_OK && conn->answer.code < 200) result = CURLE_WEIRD_SERVER_REPLY;
+    /* A head that ends in the middle is the end of the answer to libcurl. */
+    if (result == CURLE_OK && (conn->answer.code < 200 || !conn->head.is_over)) result = CURLE_PARTIAL_FILE;
     return result == CURLE_OK ? BULLA_OK : bulla_transfer_fail(conn, call, plan, result);
 }
 
