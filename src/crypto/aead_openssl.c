@@ -45,7 +45,8 @@ static EVP_CIPHER_CTX *ctx_new(const openssl_key *key, purpose wanted)
 {
     uint8_t fixed[4] = {0}; /* tells that nonces come as parameters; each of them overwrites it */
     bulla_view bytes = bulla_secret_borrow(key->base.secret);
-    if (bulla_ossl_begin(NULL) != BULLA_OK) return NULL;
+    __attribute__((cleanup(bulla_ossl_done))) bulla_ossl_work work = {false, false};
+    if (bulla_ossl_begin(NULL, &work) != BULLA_OK) return NULL;
     BULLA_AUTO(EVP_CIPHER_CTX) *ctx = EVP_CIPHER_CTX_new();
     if (ctx == NULL || bytes.len == 0 || EVP_CipherInit_ex2(ctx, key->cipher, bytes.data, NULL, (int)wanted, NULL) != 1)
         return NULL;
@@ -147,6 +148,7 @@ static bulla_status openssl_start(bulla_call *call)
 static bulla_status openssl_key_set(bulla_aead *aead, bulla_call *call, bulla_view key)
 {
     openssl_key *made = (openssl_key *)aead;
+    BULLA_OSSL_WORK(call);
     BULLA_TRY(bulla_ossl_cipher(call, BULLA_OSSL_GCM, key.len, &made->cipher));
     BULLA_TRY(bulla_secret_copy(call, key, &aead->secret));
     EVP_CIPHER_CTX **place;

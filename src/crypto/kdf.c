@@ -35,7 +35,7 @@ bulla_status bulla_digest(bulla_call *call, bulla_hash hash, bulla_view bytes, u
 {
     EVP_MD *digest = NULL;
     BULLA_TRY(bulla_ossl_digest(call, hash, &digest));
-    BULLA_TRY(bulla_ossl_begin(call));
+    BULLA_OSSL_WORK(call);
     if (EVP_Digest(bulla_ossl_data(bytes), bytes.len, out, NULL, digest, NULL) != 1)
         return bulla_ossl_fail(call, "cannot hash");
     return BULLA_OK;
@@ -56,7 +56,7 @@ bulla_status bulla_hasher_new(bulla_call *call, bulla_hash hash, bulla_hasher **
     BULLA_TRY(bulla_alloc(call, sizeof(bulla_hasher), &memory));
     BULLA_AUTO(bulla_hasher) *hasher = memory;
     hasher->env = bulla_env_of(call);
-    BULLA_TRY(bulla_ossl_begin(call));
+    BULLA_OSSL_WORK(call);
     hasher->ctx = EVP_MD_CTX_new();
     if (hasher->ctx == NULL || EVP_DigestInit_ex2(hasher->ctx, digest, NULL) != 1)
         return bulla_ossl_fail(call, "cannot start a hash");
@@ -67,6 +67,7 @@ bulla_status bulla_hasher_new(bulla_call *call, bulla_hash hash, bulla_hasher **
 bulla_status bulla_hasher_write(bulla_hasher *hasher, bulla_call *call, bulla_view bytes)
 {
     if (hasher->finished) return bulla_fail(call, BULLA_EINVAL, "the hash is finished");
+    BULLA_OSSL_WORK(call);
     if (bytes.len != 0 && EVP_DigestUpdate(hasher->ctx, bytes.data, bytes.len) != 1)
         return bulla_ossl_fail(call, "cannot hash");
     return BULLA_OK;
@@ -76,6 +77,7 @@ bulla_status bulla_hasher_finish(bulla_hasher *hasher, bulla_call *call, uint8_t
 {
     if (hasher->finished) return bulla_fail(call, BULLA_EINVAL, "the hash is finished");
     hasher->finished = true;
+    BULLA_OSSL_WORK(call);
     if (EVP_DigestFinal_ex(hasher->ctx, out, NULL) != 1) return bulla_ossl_fail(call, "cannot finish a hash");
     return BULLA_OK;
 }
@@ -91,7 +93,7 @@ static bulla_status mac_new(bulla_call *call, bulla_hash hash, bulla_view key, E
     memcpy(digest, name, strlen(name) + 1);
     OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
                            OSSL_PARAM_construct_end()};
-    BULLA_TRY(bulla_ossl_begin(call));
+    BULLA_OSSL_WORK(call);
     BULLA_AUTO(EVP_MAC_CTX) *ctx = EVP_MAC_CTX_new(mac);
     if (ctx == NULL || EVP_MAC_init(ctx, bulla_ossl_data(key), key.len, params) != 1)
         return bulla_ossl_fail(call, "cannot key an HMAC");
@@ -144,6 +146,7 @@ static bool mac_short(const keyed_mac *mac, const bulla_view parts[NUM_PARTS], u
 static bulla_status mac_compute(keyed_mac *mac, bulla_call *call, const bulla_view parts[NUM_PARTS], uint8_t *out)
 {
     if (mac_short(mac, parts, out)) return BULLA_OK;
+    BULLA_OSSL_WORK(call);
     bool is_ready = mac->ctx == NULL || EVP_MAC_init(mac->ctx, NULL, 0, NULL) == 1;
     if (mac->ctx == NULL) BULLA_TRY(mac_new(call, mac->hash, mac->key, &mac->ctx));
     size_t len = 0;

@@ -12,7 +12,6 @@ static bulla_status start(bulla_call *call, bulla_view kek, int is_wrap, EVP_CIP
 {
     EVP_CIPHER *cipher = NULL;
     BULLA_TRY(bulla_ossl_cipher(call, BULLA_OSSL_WRAP_PAD, kek.len, &cipher));
-    BULLA_TRY(bulla_ossl_begin(call));
     BULLA_AUTO(EVP_CIPHER_CTX) *ctx = EVP_CIPHER_CTX_new();
     if (ctx != NULL) EVP_CIPHER_CTX_set_flags(ctx, EVP_CIPHER_CTX_FLAG_WRAP_ALLOW);
     if (ctx == NULL || EVP_CipherInit_ex2(ctx, cipher, kek.data, NULL, is_wrap, NULL) != 1)
@@ -27,6 +26,7 @@ bulla_status bulla_kwp_wrap(bulla_call *call, bulla_view kek, bulla_view in, uin
         return bulla_fail(call, BULLA_EINVAL, "key wrap takes 1 to %u bytes, not %zu", MAX_IN, in.len);
     size_t len = (in.len + BLOCK - 1) / BLOCK * BLOCK + BLOCK;
     if (cap < len) return bulla_fail(call, BULLA_EINVAL, "a wrapped key of %zu bytes does not fit in %zu", len, cap);
+    BULLA_OSSL_WORK(call);
     BULLA_AUTO(EVP_CIPHER_CTX) *ctx = NULL;
     BULLA_TRY(start(call, kek, 1, &ctx));
     int done = 0; /* OpenSSL wraps the whole in one update */
@@ -43,6 +43,7 @@ bulla_status bulla_kwp_unwrap(bulla_call *call, bulla_view kek, bulla_view in, u
         return bulla_fail(call, BULLA_EINTEGRITY, "no wrapped key has %zu bytes", in.len);
     if (cap < in.len - BLOCK)
         return bulla_fail(call, BULLA_EINVAL, "a key of up to %zu bytes does not fit in %zu", in.len - BLOCK, cap);
+    BULLA_OSSL_WORK(call);
     BULLA_AUTO(EVP_CIPHER_CTX) *ctx = NULL;
     BULLA_TRY(start(call, kek, 0, &ctx));
     int done = 0;

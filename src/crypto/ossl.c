@@ -5,33 +5,28 @@
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 
-bulla_status bulla_ossl_begin(bulla_call *call)
+bulla_status bulla_ossl_begin(bulla_call *call, bulla_ossl_work *work)
 {
     if (OSSL_LIB_CTX_get0_global_default() == NULL)
         return bulla_fail(call, BULLA_ENOMEM, "OpenSSL had no memory to start: this process cannot use it");
-    ERR_clear_error();
+    *work = (bulla_ossl_work){.begun = true, .marked = ERR_set_mark() == 1}; /* an empty queue takes no mark */
     errno = 0;
     return BULLA_OK;
 }
 
-/* The first error in the queue, which is the cause; the last is the outermost function's. Not all of OpenSSL reports
- * that an allocation failed, but malloc leaves it in errno. */
-static unsigned long drain_errors(bool *out_lacks_memory)
+void bulla_ossl_done(bulla_ossl_work *work)
 {
-    unsigned long cause = 0;
-    *out_lacks_memory = errno == ENOMEM;
-    for (unsigned long code = ERR_get_error(); code != 0; code = ERR_get_error()) {
-        if (cause == 0) cause = code;
-        if (ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE) *out_lacks_memory = true;
-    }
-    return cause;
+    if (work->marked)
+        (void)ERR_pop_to_mark();
+    else if (work->begun)
+        ERR_clear_error();
 }
 
+/* Not all of OpenSSL reports that an allocation failed, but malloc leaves it in errno, and the error queue keeps that.
+ */
 bulla_status bulla_ossl_check(bulla_call *call)
 {
-    bool lacks_memory = false;
-    (void)drain_errors(&lacks_memory);
-    return lacks_memory ? bulla_fail(call, BULLA_ENOMEM, "OpenSSL has no memory") : BULLA_OK;
+    return errno == ENOMEM ? bulla_fail(call, BULLA_ENOMEM, "OpenSSL has no memory") : BULLA_OK;
 }
 
 bulla_status bulla_ossl_end(bulla_call *call, bool is_right, bulla_status otherwise, const char *why)
@@ -42,16 +37,17 @@ bulla_status bulla_ossl_end(bulla_call *call, bool is_right, bulla_status otherw
 
 bulla_status bulla_ossl_fail(bulla_call *call, const char *what)
 {
-    bool lacks_memory = false;
-    unsigned long cause = drain_errors(&lacks_memory);
-    if (lacks_memory) return bulla_fail(call, BULLA_ENOMEM, "%s: no memory", what);
-    const char *reason = cause == 0 ? NULL : ERR_reason_error_string(cause);
+    unsigned long code = ERR_peek_last_error();
+    if (errno == ENOMEM || ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE)
+        return bulla_fail(call, BULLA_ENOMEM, "%s: no memory", what);
+    const char *reason = code == 0 ? NULL : ERR_reason_error_string(code);
     return bulla_fail(call, BULLA_ECRYPTO, "%s: %s", what, reason == NULL ? "OpenSSL gives no reason" : reason);
 }
 
 bool bulla_ossl_is_fips(void)
 {
-    return bulla_ossl_begin(NULL) != BULLA_OK || EVP_default_properties_is_fips_enabled(NULL) == 1;
+    __attribute__((cleanup(bulla_ossl_done))) bulla_ossl_work work = {false, false};
+    return bulla_ossl_begin(NULL, &work) != BULLA_OK || EVP_default_properties_is_fips_enabled(NULL) == 1;
 }
 
 /* Two threads may fetch at once: the second gives its own back. */
@@ -74,7 +70,7 @@ bulla_status bulla_ossl_cipher(bulla_call *call, bulla_ossl_mode mode, size_t ke
     size_t row = mode == BULLA_OSSL_GCM ? 0 : 1, column = key_len / 8 - 2;
     EVP_CIPHER *cipher = __atomic_load_n(&kept[row][column], __ATOMIC_ACQUIRE);
     if (cipher == NULL) {
-        BULLA_TRY(bulla_ossl_begin(call));
+        BULLA_OSSL_WORK(call);
         cipher = EVP_CIPHER_fetch(NULL, names[row][column], NULL);
         if (cipher == NULL) return bulla_ossl_fail(call, names[row][column]);
         KEEP_FIRST(&kept[row][column], cipher, EVP_CIPHER_free);
@@ -101,7 +97,7 @@ bulla_status bulla_ossl_digest(bulla_call *call, bulla_hash hash, EVP_MD **out_d
     if (name == NULL) return bulla_fail(call, BULLA_EINVAL, "no hash has the number %d", (int)hash);
     EVP_MD *digest = __atomic_load_n(&kept[hash], __ATOMIC_ACQUIRE);
     if (digest == NULL) {
-        BULLA_TRY(bulla_ossl_begin(call));
+        BULLA_OSSL_WORK(call);
         digest = EVP_MD_fetch(NULL, name, NULL);
         if (digest == NULL) return bulla_ossl_fail(call, name);
         KEEP_FIRST(&kept[hash], digest, EVP_MD_free);
@@ -115,7 +111,7 @@ bulla_status bulla_ossl_hmac(bulla_call *call, EVP_MAC **out_mac)
     static EVP_MAC *kept;
     EVP_MAC *mac = __atomic_load_n(&kept, __ATOMIC_ACQUIRE);
     if (mac == NULL) {
-        BULLA_TRY(bulla_ossl_begin(call));
+        BULLA_OSSL_WORK(call);
         mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
         if (mac == NULL) return bulla_ossl_fail(call, "HMAC");
         KEEP_FIRST(&kept, mac, EVP_MAC_free);

@@ -7,12 +7,20 @@
 
 #include <openssl/evp.h>
 
-/* Before a piece of work: what OpenSSL and errno say after it is about it. ENOMEM when OpenSSL could not start, which
- * is for good: it would crash at the next call. */
-BULLA_MUST_USE bulla_status bulla_ossl_begin(bulla_call *call);
+/* OpenSSL works for us until the end of the scope: errors that the program had queued before stay in its queue, those
+ * of the work leave it. Returns ENOMEM when OpenSSL could not start, which is for good: it would crash at the next
+ * call. */
+typedef struct bulla_ossl_work {
+    bool begun, marked;
+} bulla_ossl_work;
+#define BULLA_OSSL_WORK(call)                                                                                          \
+    __attribute__((cleanup(bulla_ossl_done))) bulla_ossl_work ossl_work_ = {false, false};                             \
+    BULLA_TRY(bulla_ossl_begin(call, &ossl_work_))
+BULLA_MUST_USE bulla_status bulla_ossl_begin(bulla_call *call, bulla_ossl_work *work);
+void bulla_ossl_done(bulla_ossl_work *work);
 
 /* After work that went well: ENOMEM when an allocation failed on the way all the same. OpenSSL 3.0 gives out wrong
- * signatures and keys without a size then. Leaves its error queue empty. */
+ * signatures and keys without a size then. */
 BULLA_MUST_USE bulla_status bulla_ossl_check(bulla_call *call);
 
 /* After work that bad input can have failed: bulla_ossl_check, then BULLA_OK when `is_right`, else `otherwise`, with

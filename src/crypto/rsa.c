@@ -60,7 +60,7 @@ static bulla_status der_decode(bulla_call *call, const key_form *form, bulla_vie
     BULLA_AUTO(bulla_rsa) *rsa = NULL;
     BULLA_TRY(rsa_new(call, form->is_private, &rsa));
     int parts = form->is_private ? EVP_PKEY_KEYPAIR : EVP_PKEY_PUBLIC_KEY;
-    BULLA_TRY(bulla_ossl_begin(call));
+    BULLA_OSSL_WORK(call);
     BULLA_AUTO(OSSL_DECODER_CTX) *ctx =
         OSSL_DECODER_CTX_new_for_pkey(&rsa->pkey, "DER", form->structure, "RSA", parts, NULL, NULL);
     if (ctx == NULL) return bulla_ossl_fail(call, "cannot read an RSA key");
@@ -90,7 +90,7 @@ bulla_status bulla_rsa_parse(bulla_call *call, bulla_view pem, bulla_rsa **out_r
 {
     if (pem.len > BULLA_RSA_MAX_PEM)
         return bulla_fail(call, BULLA_ELIMIT, "a PEM key has at most %zu bytes, not %zu", BULLA_RSA_MAX_PEM, pem.len);
-    BULLA_TRY(bulla_ossl_begin(call));
+    BULLA_OSSL_WORK(call);
     BULLA_AUTO(BIO) *bio = BIO_new_mem_buf(bulla_ossl_data(pem), (int)pem.len);
     if (bio == NULL) return bulla_ossl_fail(call, "cannot read PEM");
     BULLA_PEM_BLOCK(block);
@@ -112,7 +112,7 @@ bulla_status bulla_rsa_generate(bulla_call *call, unsigned bits, bulla_rsa **out
         return bulla_fail(call, BULLA_EINVAL, "an RSA key has %d to %d bits, not %u", MIN_BITS, MAX_BITS, bits);
     BULLA_AUTO(bulla_rsa) *rsa = NULL;
     BULLA_TRY(rsa_new(call, true, &rsa));
-    BULLA_TRY(bulla_ossl_begin(call));
+    BULLA_OSSL_WORK(call);
     rsa->pkey = EVP_RSA_gen(bits);
     if (rsa->pkey == NULL) return bulla_ossl_fail(call, "cannot make an RSA key");
     BULLA_TRY(bulla_ossl_check(call));
@@ -122,7 +122,7 @@ bulla_status bulla_rsa_generate(bulla_call *call, unsigned bits, bulla_rsa **out
 
 bulla_status bulla_rsa_public_pem(bulla_call *call, const bulla_rsa *rsa, char *out, size_t cap)
 {
-    BULLA_TRY(bulla_ossl_begin(call));
+    BULLA_OSSL_WORK(call);
     BULLA_AUTO(BIO) *bio = BIO_new(BIO_s_mem());
     if (bio == NULL || PEM_write_bio_PUBKEY(bio, rsa->pkey) != 1) return bulla_ossl_fail(call, "cannot write PEM");
     BULLA_TRY(bulla_ossl_check(call));
@@ -137,7 +137,7 @@ bulla_status bulla_rsa_public_pem(bulla_call *call, const bulla_rsa *rsa, char *
 bulla_status bulla_rsa_private_der(bulla_call *call, const bulla_rsa *rsa, bulla_secret **out_der)
 {
     if (!rsa->is_private) return bulla_fail(call, BULLA_EINVAL, "the RSA key has no private part");
-    BULLA_TRY(bulla_ossl_begin(call));
+    BULLA_OSSL_WORK(call);
     BULLA_AUTO(OSSL_ENCODER_CTX) *ctx =
         OSSL_ENCODER_CTX_new_for_pkey(rsa->pkey, EVP_PKEY_KEYPAIR, "DER", FORM_PKCS8->structure, NULL);
     uint8_t *der = NULL;
@@ -188,7 +188,7 @@ bulla_status bulla_rsa_encrypt(bulla_call *call, const bulla_rsa *rsa, bulla_rsa
     if (in.len > max_in(rsa, padding) || cap < bulla_rsa_len(rsa))
         return bulla_fail(call, BULLA_EINVAL, "this RSA key and padding take up to %zu bytes and give %zu",
                           max_in(rsa, padding), bulla_rsa_len(rsa));
-    BULLA_TRY(bulla_ossl_begin(call));
+    BULLA_OSSL_WORK(call);
     BULLA_AUTO(EVP_PKEY_CTX) *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, rsa->pkey, NULL);
     if (ctx == NULL || EVP_PKEY_encrypt_init(ctx) != 1) return bulla_ossl_fail(call, "cannot encrypt with RSA");
     BULLA_TRY(padding_set(call, ctx, padding));
@@ -206,7 +206,7 @@ bulla_status bulla_rsa_decrypt(bulla_call *call, const bulla_rsa *rsa, bulla_rsa
     if (!rsa->is_private) return bulla_fail(call, BULLA_EINVAL, "the RSA key has no private part");
     if (cap < bulla_rsa_len(rsa))
         return bulla_fail(call, BULLA_EINVAL, "RSA decryption needs room for %zu bytes", bulla_rsa_len(rsa));
-    BULLA_TRY(bulla_ossl_begin(call));
+    BULLA_OSSL_WORK(call);
     BULLA_AUTO(EVP_PKEY_CTX) *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, rsa->pkey, NULL);
     if (ctx == NULL || EVP_PKEY_decrypt_init(ctx) != 1) return bulla_ossl_fail(call, "cannot decrypt with RSA");
     BULLA_TRY(padding_set(call, ctx, padding));

@@ -13,7 +13,7 @@ bulla_status bulla_rsa_sign(bulla_call *call, const bulla_rsa *rsa, bulla_view b
     if (!rsa->is_private) return bulla_fail(call, BULLA_EINVAL, "the RSA key has no private part");
     if (cap < bulla_rsa_len(rsa))
         return bulla_fail(call, BULLA_EINVAL, "an RSA signature needs room for %zu bytes", bulla_rsa_len(rsa));
-    BULLA_TRY(bulla_ossl_begin(call));
+    BULLA_OSSL_WORK(call);
     BULLA_TRY(bulla_ossl_digest(call, BULLA_SHA256, &digest));
     BULLA_AUTO(EVP_MD_CTX) *ctx = EVP_MD_CTX_new();
     EVP_PKEY_CTX *key = NULL; /* lives in ctx */
@@ -31,7 +31,7 @@ bulla_status bulla_certificate_digest(bulla_call *call, bulla_view pem, bulla_ha
 {
     if (pem.len > BULLA_RSA_MAX_PEM)
         return bulla_fail(call, BULLA_ELIMIT, "a PEM file has at most %zu bytes", BULLA_RSA_MAX_PEM);
-    BULLA_TRY(bulla_ossl_begin(call));
+    BULLA_OSSL_WORK(call);
     BULLA_AUTO(BIO) *bio = BIO_new_mem_buf(bulla_ossl_data(pem), (int)pem.len);
     if (bio == NULL) return bulla_ossl_fail(call, "cannot read PEM");
     for (;;) {

@@ -49,7 +49,7 @@ bulla_status bulla_sign_key_generate(bulla_call *call, bulla_curve curve, bulla_
     BULLA_AUTO(bulla_sign_key) *key = memory;
     key->env = bulla_env_of(call);
     key->curve = curve;
-    BULLA_TRY(bulla_ossl_begin(call));
+    BULLA_OSSL_WORK(call);
     key->pkey = EVP_EC_gen(group_name(curve));
     if (key->pkey == NULL) return bulla_ossl_fail(call, "cannot make a signing key");
     BULLA_TRY(bulla_ossl_check(call));
@@ -62,7 +62,7 @@ bulla_status bulla_sign_key_public(bulla_call *call, const bulla_sign_key *key, 
 {
     uint8_t both[2 * BULLA_POINT_MAX];
     size_t len = 0, x_len = bulla_point_len(key->curve) - 1;
-    BULLA_TRY(bulla_ossl_begin(call));
+    BULLA_OSSL_WORK(call);
     if (EVP_PKEY_get_octet_string_param(key->pkey, OSSL_PKEY_PARAM_PUB_KEY, both, sizeof both, &len) != 1)
         return bulla_ossl_fail(call, "cannot read a public key");
     if (len != 1 + 2 * x_len || both[0] != 4)
@@ -79,7 +79,7 @@ bulla_status bulla_sign_digest(bulla_call *call, const bulla_sign_key *key, bull
     BULLA_TRY(digest_check(call, key->curve, digest));
     if (cap < BULLA_SIGNATURE_MAX)
         return bulla_fail(call, BULLA_EINVAL, "a signature needs room for %u bytes, not %zu", BULLA_SIGNATURE_MAX, cap);
-    BULLA_TRY(bulla_ossl_begin(call));
+    BULLA_OSSL_WORK(call);
     BULLA_AUTO(EVP_PKEY_CTX) *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, key->pkey, NULL);
     size_t len = cap;
     if (ctx == NULL || EVP_PKEY_sign_init(ctx) != 1 || EVP_PKEY_sign(ctx, out, &len, digest.data, digest.len) != 1)
@@ -101,7 +101,7 @@ static bulla_status point_read(bulla_call *call, bulla_curve curve, bulla_view p
     OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, group, 0),
                            OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, bytes, point.len),
                            OSSL_PARAM_construct_end()};
-    BULLA_TRY(bulla_ossl_begin(call));
+    BULLA_OSSL_WORK(call);
     BULLA_AUTO(EVP_PKEY_CTX) *ctx = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
     if (ctx == NULL || EVP_PKEY_fromdata_init(ctx) != 1) return bulla_ossl_fail(call, "cannot read a public key");
     bool is_point = EVP_PKEY_fromdata(ctx, out_pkey, EVP_PKEY_PUBLIC_KEY, params) == 1;
@@ -114,7 +114,7 @@ bulla_status bulla_verify_digest(bulla_call *call, bulla_curve curve, bulla_view
     BULLA_TRY(digest_check(call, curve, digest));
     BULLA_AUTO(EVP_PKEY) *pkey = NULL;
     BULLA_TRY(point_read(call, curve, point, &pkey));
-    BULLA_TRY(bulla_ossl_begin(call));
+    BULLA_OSSL_WORK(call);
     BULLA_AUTO(EVP_PKEY_CTX) *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, pkey, NULL);
     if (ctx == NULL || EVP_PKEY_verify_init(ctx) != 1) return bulla_ossl_fail(call, "cannot verify a signature");
     bool is_right = EVP_PKEY_verify(ctx, bulla_ossl_data(signature), signature.len, digest.data, digest.len) == 1;

@@ -2,3 +2,4 @@
 foreach(module aead aead_threads kdf keywrap rand rsa sign)
   bulla_test(test_crypto_${module} LABEL unit SOURCES test_crypto_${module}.c ROOMS base crypto)
 endforeach()
+bulla_test(test_crypto_ossl LABEL unit SOURCES test_crypto_ossl.c ROOMS base crypto LINKS PkgConfig::OPENSSL)
