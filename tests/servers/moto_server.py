@@ -36,6 +36,7 @@ def trust(principal):
 
 class Moto(Server):
     name = "moto"
+    program = ("moto", "bin", "moto_server")
     verbs = Server.verbs + ("kms", "refuse_credentials", "allow_credentials")
 
     def __init__(self):
@@ -47,7 +48,7 @@ class Moto(Server):
         self.env = {**os.environ, "INITIAL_NO_AUTH_ACTION_COUNT": "inf", "MOTO_PORT": str(self.port)}
 
     def command(self):
-        return [installed("moto", "bin", "moto_server"), "-H", "127.0.0.1", "-p", self.port]
+        return [installed(*self.program), "-H", "127.0.0.1", "-p", self.port]
 
     def is_ready(self):
         return rest.call("GET", f"{self.address}/moto-api/data.json", seconds=20)[0] == 200

@@ -9,7 +9,7 @@ import jwt
 import rest
 import tls
 from kubernetes import TokenReview
-from process import Failed, Server, free_port, installed
+from process import Failed, Server, free_port, installed, wait_until
 
 # Listeners beside the plain one: who each claims to be, and what is special about it.
 LISTENERS = {
@@ -47,6 +47,7 @@ KEYS = {
 
 class OpenBao(Server):
     name = "openbao"
+    program = ("bin", "bao")
     verbs = Server.verbs + ("seal", "unseal", "rate_limit", "revoke", "request")
 
     def __init__(self):
@@ -82,7 +83,7 @@ class OpenBao(Server):
             'disable_mlock = true', 'log_level = "info"', ""]))
 
     def command(self):
-        return [installed("bin", "bao"), "server", f"-config={self.folder / 'bao.hcl'}"]
+        return [installed(*self.program), "server", f"-config={self.folder / 'bao.hcl'}"]
 
     def is_ready(self):
         """It answers; and once it has been initialised, it is unsealed and active."""
@@ -104,15 +105,11 @@ class OpenBao(Server):
         first = self.api("POST", "sys/init", {"secret_shares": 1, "secret_threshold": 1}, token=None)
         self.unseal_key, self.root = first["keys_base64"][0], first["root_token"]
         self.unseal()
-        self.start_state()
+        wait_until(self.is_ready, f"{self.name} after its first unseal")
         self.make_keys()
         self.make_tokens()
         self.make_logins()
         self.make_namespace()
-
-    def start_state(self):
-        from process import wait_until
-        wait_until(self.is_ready, f"{self.name} after its first unseal")
 
     def make_keys(self):
         self.api("POST", "sys/mounts/transit", {"type": "transit"})

@@ -84,13 +84,20 @@ class Server:
     """What every server has. A subclass says its name, its command, when it is ready, and what there is to know about it."""
 
     name = "server"
+    # Below the folder of tools/servers-setup.
+    program = ()
     # What run.py lets a test do in mid-flight.
-    verbs = ("start", "stop", "kill", "restart", "pause", "resume", "describe")
+    verbs = ("start", "stop", "kill", "restart", "pause", "resume", "pid", "describe")
 
     def __init__(self):
         self.folder = None
         self.child = None
         self.env = None
+
+    @classmethod
+    def check(cls):
+        """Missing when it is not installed."""
+        installed(*cls.program)
 
     def command(self):
         raise NotImplementedError
@@ -113,6 +120,7 @@ class Server:
         """After the first start: keys, users, policies."""
 
     def __enter__(self):
+        self.check()
         self.folder = Path(tempfile.mkdtemp(prefix=f"bulla-{self.name}-"))
         try:
             self.prepare()
@@ -172,6 +180,9 @@ class Server:
     def restart(self):
         self.stop()
         self.start()
+
+    def pid(self):
+        return self.child.pid
 
     def pause(self):
         """Connections are accepted by the kernel, and nobody answers."""

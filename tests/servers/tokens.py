@@ -15,6 +15,16 @@ class Token(Server):
     verbs = ("stop", "start", "restart", "tool", "describe")
     label = "bulla"
 
+    @classmethod
+    def check(cls):
+        tool("pkcs11-tool", "opensc")
+        cls.module()
+
+    @staticmethod
+    def module():
+        """The path of the library."""
+        raise NotImplementedError
+
     def start(self):
         """Brings back what stop took away."""
         if self.away().exists():
@@ -62,7 +72,8 @@ class Token(Server):
 class SoftHsm(Token):
     name = "softhsm"
 
-    def module(self):
+    @staticmethod
+    def module():
         found = sorted(Path("/usr/lib").glob("**/softhsm/libsofthsm2.so"))
         if not found:
             raise Missing("softhsm2 is not installed: apt-get install softhsm2")
@@ -82,7 +93,8 @@ class SoftHsm(Token):
 class Kryoptic(Token):
     name = "kryoptic"
 
-    def module(self):
+    @staticmethod
+    def module():
         return installed("kryoptic", "libkryoptic_pkcs11.so")
 
     def variables(self):

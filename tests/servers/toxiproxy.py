@@ -17,6 +17,7 @@ class Proxy(Server):
     """A front for each address of a server (every description key that ends in "addr"), with the same faults for all."""
 
     name = "toxiproxy"
+    program = ("bin", "toxiproxy-server")
     verbs = ("toxic", "clear", "down", "up", "describe")
 
     def __init__(self, server):
@@ -30,7 +31,7 @@ class Proxy(Server):
         self.api = f"http://{NETWORK}:{self.port}"
 
     def command(self):
-        return [installed("bin", "toxiproxy-server"), "-host", NETWORK, "-port", self.port]
+        return [installed(*self.program), "-host", NETWORK, "-port", self.port]
 
     def is_ready(self):
         return rest.call("GET", f"{self.api}/version", seconds=5)[0] == 200
@@ -53,7 +54,7 @@ class Proxy(Server):
         return answer
 
     def toxic(self, kind, *words, stream="downstream", toxicity=1.0, **attributes):
-        """latency(latency, jitter), bandwidth(rate), slow_close(delay), timeout(timeout; 0: a black hole),
+        """latency(latency, jitter), bandwidth(rate), slow_close(delay), timeout(timeout; 0 upstream: a black hole),
         reset_peer(timeout), slicer(average_size, size_variation, delay), limit_data(bytes). As a verb: key=value words."""
         for word in words:
             key, _, value = word.partition("=")
