@@ -160,7 +160,8 @@ static bulla_status step(walker *w)
     bulla_view text = text_take(w);
     if (w->depth == 0 && !is_all_blank(text)) return malformed(w, "text outside of the root");
     if (w->rest.len == 0) return BULLA_OK;
-    if (starts_with(w->rest, "</")) return closing_tag(w, text);
+    bool closes = starts_with(w->rest, "</");
+    if (closes && (w->is_leaf || is_all_blank(text))) return closing_tag(w, text);
     if (!is_all_blank(text)) return malformed(w, "text beside elements");
     if (starts_with(w->rest, "<!--")) {
         w->is_leaf = false; /* a text in two parts is none that we read */
