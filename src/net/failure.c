@@ -6,6 +6,7 @@
 #include <string.h>
 
 /* Results of X509_verify_cert, which OpenSSL's headers name X509_V_ERR_…; libcurl hands them on as numbers. */
+#define UNSPECIFIED 1L
 #define NOT_YET_VALID 9L
 #define HAS_EXPIRED 10L
 #define IS_SELF_SIGNED 18L
@@ -54,7 +55,7 @@ static bulla_status fail_certificate(const trouble *what)
     if (reason == HAS_SELF_SIGNED_CA || reason == HAS_UNKNOWN_CA || reason == HAS_UNKNOWN_SIGNER)
         why = "is of an authority that is not trusted: name the file of that authority as tls.ca_cert";
     if (reason == IS_REVOKED) why = "is revoked: this may not be the key store";
-    if (reason == 0)
+    if (reason <= UNSPECIFIED && strstr(what->detail, "match") != NULL) /* libcurl compares names itself */
         why = "is for another name: use its name in the address, or set tls.server_name if this is the key store";
     if (why != NULL)
         return bulla_fail(what->call, BULLA_EUNAVAIL, "store %s: the certificate of %s %s", what->store, what->at, why);
@@ -90,9 +91,10 @@ static bulla_status fail_late(const trouble *what)
 /* The connection broke, or what came is not HTTP. */
 static bulla_status fail_broken(const trouble *what)
 {
+    bool may_want_cert = what->plan->url.scheme[4] == 's' && what->conn->http->client_cert == NULL;
     if (!was_sent(what->conn))
-        return bulla_fail(what->call, BULLA_EUNAVAIL, "store %s: the connection to %s broke before the request: %s",
-                          what->store, what->at, what->detail);
+        return bulla_fail(what->call, BULLA_EUNAVAIL, "store %s: the connection to %s broke before the request%s: %s",
+                          what->store, what->at, may_want_cert ? " (does it want tls.client_cert?)" : "", what->detail);
     if (!what->plan->request->idempotent)
         return bulla_fail(what->call, BULLA_EUNKNOWN,
                           "store %s: the answer of %s is lost or malformed (%s): it may have been carried out",

@@ -332,12 +332,23 @@ static bool shake_hands(connection *self)
     return false;
 }
 
+/* Lets the other side read why: a socket closed with bytes unread would be reset, and take the alert with it. */
+static void drain(connection *self)
+{
+    char bytes[4096];
+    (void)shutdown(self->fd, SHUT_WR);
+    for (int i = 0; i < 50 && !is_stopping(self->server); i++)
+        if (recv(self->fd, bytes, sizeof bytes, 0) == 0) return;
+}
+
 static void *serve(void *arg)
 {
     connection *self = arg;
     if (self->server->options.is_deaf)
         (void)wait_ms(self->server, 3600000);
-    else if (shake_hands(self))
+    else if (!shake_hands(self))
+        drain(self);
+    else
         while (read_request(self)) {
             ask_handler(self);
             if (!send_reply(self)) break;

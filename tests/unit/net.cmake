@@ -2,7 +2,7 @@
 foreach(module url head)
   bulla_test(test_net_${module} LABEL unit SOURCES test_net_${module}.c ROOMS base net)
 endforeach()
-foreach(module http faults)
+foreach(module http faults tls pool)
   bulla_test(test_net_${module} LABEL unit SOURCES test_net_${module}.c net_kit.c
     ${PROJECT_SOURCE_DIR}/tests/fakes/fake_env.c ROOMS base net LINKS fake_http)
 endforeach()

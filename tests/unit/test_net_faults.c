@@ -10,13 +10,24 @@
 #include <unistd.h>
 
 static net_kit kit;
-static http_reply next;
+static http_reply next;    /* what the test wants */
+static http_reply current; /* what the server's threads read */
+static pthread_mutex_t reply_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void publish(void)
+{
+    (void)pthread_mutex_lock(&reply_lock);
+    current = next;
+    (void)pthread_mutex_unlock(&reply_lock);
+}
 
 static void answer(void *arg, const http_seen *seen, http_reply *reply)
 {
     (void)arg;
     (void)seen;
-    *reply = next;
+    (void)pthread_mutex_lock(&reply_lock);
+    *reply = current;
+    (void)pthread_mutex_unlock(&reply_lock);
 }
 
 static void open_with(const http_server_options *server, const bulla_http_options *options)
@@ -45,12 +56,14 @@ static int stop(void **state)
 static bulla_status create(void)
 {
     BULLA_HTTP_ANSWER(got);
+    publish();
     return net_kit_send(&kit, "/create", (bulla_http_request){.method = "POST", .timeout_ms = 300}, &got);
 }
 
 static bulla_status ask(void)
 {
     BULLA_HTTP_ANSWER(got);
+    publish();
     return net_kit_send(&kit, "/ask", (bulla_http_request){.method = "POST", .timeout_ms = 300, .idempotent = true},
                         &got);
 }
@@ -76,9 +89,11 @@ static void test_bytes_behind_the_answer_are_no_part_of_it(void **state)
     (void)state;
     BULLA_HTTP_ANSWER(got);
     next.fault = HTTP_SHORT_LENGTH;
+    publish();
     assert_ok(net_kit_ask(&kit, "GET", "/", &got));
     assert_body(&got, "an answer of some lengt");
     next.fault = HTTP_NO_FAULT;
+    publish();
     assert_ok(net_kit_ask(&kit, "GET", "/", &got)); /* nor do they begin the next */
     assert_body(&got, "an answer of some length");
 }
@@ -195,6 +210,7 @@ static void test_a_cancellation_is_noticed_within_100_ms(void **state)
     (void)state;
     BULLA_HTTP_ANSWER(got);
     next.fault = HTTP_SILENCE;
+    publish();
     int64_t since = real_ms();
     assert_int_equal(pthread_create(&thread, NULL, cancel_soon, NULL), 0);
     assert_status(net_kit_ask(&kit, "GET", "/", &got), BULLA_ECANCELLED);
