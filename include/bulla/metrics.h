@@ -39,6 +39,13 @@ BULLA_API BULLA_MUST_USE bulla_status bulla_metrics_visit(bulla *house, bulla_ca
 /* bulla_metrics_text gives all of it in Prometheus's text format 0.0.4. Ownership: freed with bulla_text_free. */
 BULLA_API BULLA_MUST_USE bulla_status bulla_metrics_text(bulla *house, bulla_call *call, char **out_text);
 
+/* bulla_caches_visit shows every cache that stands before a key that is open now, with the key's address. A visitor
+ * ends the walk by failing. */
+typedef bulla_status (*bulla_cache_visit)(void *arg, bulla_call *call, const char *address,
+                                          const bulla_cache_stats *stats);
+BULLA_API BULLA_MUST_USE bulla_status bulla_caches_visit(bulla *house, bulla_call *call, bulla_cache_visit visit,
+                                                         void *arg);
+
 /* bulla_text_free releases text that the library returned. Accepts NULL. */
 BULLA_API void bulla_text_free(bulla_call *call, char *text);
 

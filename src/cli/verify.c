@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bulla verify store */
+/* bulla verify store; verify kms is in verify_kms.c */
+#include "cli/verify.h"
+
 #include "cli/verbs.h"
 
 struct findings {
@@ -39,14 +41,14 @@ static const struct cli_verb store_verb = {
     .name = "store",
     .summary = "Read and check the whole keystore",
     .details =
-        "Every key version and kept data key is opened once; states, counters and history are compared. Nothing\n"
-        "is changed. Each finding is one line.\n",
+        "Every key version, kept data key and import key is opened once; states, counters and history are compared.\n"
+        "Nothing is changed. Each finding is one line.\n",
     .examples = "  bulla verify store\n",
     .run = store_run,
 };
 
 const struct cli_verb cli_verb_verify = {
     .name = "verify",
-    .summary = "Check what is stored",
-    .subs = (const struct cli_verb *const[]){&store_verb, NULL},
+    .summary = "Check what is stored, and who keeps the keys",
+    .subs = (const struct cli_verb *const[]){&store_verb, &cli_verb_verify_kms, NULL},
 };

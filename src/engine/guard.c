@@ -164,3 +164,63 @@ void bulla_stack_purge(bulla *house, bulla_view key_id)
         bulla_provider_purge(guard->inner, key_id);
     (void)pthread_mutex_unlock(&house->lock);
 }
+
+static size_t caches_count(const bulla *house)
+{
+    size_t num = 0;
+    for (const bulla_guard *guard = house->guards; guard != NULL; guard = guard->next)
+        num += guard->cache != NULL;
+    return num;
+}
+
+static bulla_status place_take(bulla_call *call, const bulla_guard *guard, bulla_cache_place *place)
+{
+    void *address = NULL;
+    BULLA_TRY(bulla_alloc(call, strlen(guard->address) + 1, &address));
+    place->address = memcpy(address, guard->address, strlen(guard->address));
+    place->cache = bulla_provider_ref(guard->cache);
+    return BULLA_OK;
+}
+
+/* With the lock of the house held. */
+static bulla_status places_take(bulla *house, bulla_call *call, bulla_cache_place **out_places, size_t *out_num)
+{
+    void *memory = NULL;
+    size_t num = 0;
+    bulla_status status = bulla_alloc(call, caches_count(house) * sizeof(bulla_cache_place), &memory);
+    bulla_cache_place *places = memory;
+    for (bulla_guard *guard = house->guards; guard != NULL && status == BULLA_OK; guard = guard->next) {
+        if (guard->cache == NULL) continue;
+        status = place_take(call, guard, &places[num]);
+        num += status == BULLA_OK;
+    }
+    *out_places = places;
+    *out_num = num;
+    return status;
+}
+
+bulla_status bulla_guard_caches(bulla *house, bulla_call *call, bulla_cache_place **out_places, size_t *out_num)
+{
+    bulla_cache_place *places = NULL;
+    size_t num = 0;
+    (void)pthread_mutex_lock(&house->lock);
+    bulla_status status = places_take(house, call, &places, &num);
+    (void)pthread_mutex_unlock(&house->lock);
+    if (status != BULLA_OK) {
+        bulla_guard_caches_done(house, places, num);
+        return status;
+    }
+    *out_places = places;
+    *out_num = num;
+    return BULLA_OK;
+}
+
+/* Outside the lock: the last reference to a cache may go here. */
+void bulla_guard_caches_done(const bulla *house, bulla_cache_place *places, size_t num)
+{
+    for (size_t i = 0; i < num; i++) {
+        bulla_provider_unref(places[i].cache);
+        bulla_free(house->env, places[i].address);
+    }
+    bulla_free(house->env, places);
+}

@@ -13,4 +13,13 @@ typedef struct bulla_guarded {
 BULLA_MUST_USE bulla_status bulla_guard_new(bulla *house, bulla_call *call, const char *address,
                                             const bulla_guarded *guarded, bulla_provider **out_provider);
 
+/* Every cache in use with the address of its key, for bulla_caches_visit. */
+typedef struct bulla_cache_place {
+    bulla_provider *cache; /* a reference */
+    char *address;
+} bulla_cache_place;
+BULLA_MUST_USE bulla_status bulla_guard_caches(bulla *house, bulla_call *call, bulla_cache_place **out_places,
+                                               size_t *out_num);
+void bulla_guard_caches_done(const bulla *house, bulla_cache_place *places, size_t num);
+
 #endif

@@ -150,6 +150,21 @@ static const bulla_cache_options *cache_of(const bulla *house, const target *fro
     return house->has_cache ? &house->cache : NULL;
 }
 
+static bulla_status uncached_open(bulla *house, bulla_call *call, const target *from, bulla_provider **out_provider)
+{
+    if (from->config != NULL && from->config->failover.enabled) return keys_open(house, call, from, out_provider);
+    return key_open(house, call, from, out_provider);
+}
+
+bulla_status bulla_stack_root_open(bulla *house, bulla_call *call, const char *address, bulla_provider **out_provider)
+{
+    char resolved[BULLA_MAX_ADDRESS + 1];
+    target from;
+    BULLA_TRY(bulla_stack_address(house, call, address, resolved));
+    BULLA_TRY(target_find(house, call, resolved, &from));
+    return uncached_open(house, call, &from, out_provider);
+}
+
 bulla_status bulla_stack_open(bulla *house, bulla_call *call, const char *address, bulla_provider **out_provider)
 {
     char resolved[BULLA_MAX_ADDRESS + 1];
@@ -157,10 +172,7 @@ bulla_status bulla_stack_open(bulla *house, bulla_call *call, const char *addres
     target from;
     BULLA_TRY(bulla_stack_address(house, call, address, resolved));
     BULLA_TRY(target_find(house, call, resolved, &from));
-    if (from.config != NULL && from.config->failover.enabled)
-        BULLA_TRY(keys_open(house, call, &from, &backend));
-    else
-        BULLA_TRY(key_open(house, call, &from, &backend));
+    BULLA_TRY(uncached_open(house, call, &from, &backend));
     const bulla_cache_options *options = cache_of(house, &from);
     if (options != NULL) BULLA_TRY(bulla_cache_new(call, backend, options, &cache));
     const bulla_guarded guarded = {cache == NULL ? backend : cache, cache};

@@ -14,6 +14,10 @@
 BULLA_MUST_USE bulla_status bulla_stack_open(bulla *house, bulla_call *call, const char *address,
                                              bulla_provider **out_provider);
 
+/* The same without guard and cache: for the keystore, which keeps its root key itself. */
+BULLA_MUST_USE bulla_status bulla_stack_root_open(bulla *house, bulla_call *call, const char *address,
+                                                  bulla_provider **out_provider);
+
 /* Forgets what any cache of the house has opened with `key_id` (empty: everything). */
 void bulla_stack_purge(bulla *house, bulla_view key_id);
 

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/probe.h"
+
+#include <string.h>
+
+/* Only while the steps run. */
+struct run {
+    struct cli *cli;
+    bulla *house;
+    struct cli_probe *probe;
+    uint32_t timeout_ms;
+    bulla_provider *provider;
+    bulla_context *context, *other;
+    bulla_secret *dek;
+    bulla_wrapped *wrapped;
+};
+
+static void run_done(struct run *run)
+{
+    bulla_wrapped_free(run->wrapped);
+    bulla_secret_unref(run->dek);
+    bulla_context_unref(run->context);
+    bulla_context_unref(run->other);
+    bulla_provider_unref(run->provider);
+}
+
+static const char *const labels[CLI_NUM_STEPS] = {
+    [CLI_STEP_OPEN] = "open",
+    [CLI_STEP_REACH] = "reach",
+    [CLI_STEP_AUTHENTICATE] = "authenticate",
+    [CLI_STEP_DESCRIBE] = "describe",
+    [CLI_STEP_WRAP] = "wrap",
+    [CLI_STEP_UNWRAP] = "unwrap",
+    [CLI_STEP_CONTEXT] = "wrong context refused",
+};
+
+const char *cli_step_label(enum cli_step_name name)
+{
+    return labels[name];
+}
+
+/* --- the houses --- */
+
+bulla_status cli_plain_house_open(struct cli *cli, bulla **out_house)
+{
+    static const bulla_cache_options no_cache = {.size = sizeof no_cache};
+    const bulla_settings *settings = NULL;
+    bulla_kms_config plain[BULLA_MAX_KMS];
+    CLI_TRY(cli_config_open(cli, &settings));
+    bulla_options options = settings->options;
+    for (size_t i = 0; i < options.num_kms && i < BULLA_MAX_KMS; i++) {
+        plain[i] = options.kms[i];
+        plain[i].cache = &no_cache;
+        plain[i].retry.disabled = true;
+        plain[i].breaker.disabled = true;
+        plain[i].failover.enabled = false;
+    }
+    options.kms = plain;
+    options.cache = NULL;
+    return bulla_open(&cli->call, &options, out_house);
+}
+
+void cli_plain_house_done(bulla **house)
+{
+    bulla_close(*house);
+}
+
+/* --- the steps --- */
+
+static int64_t now_ns(const struct cli *cli)
+{
+    return cli->env.ticks_ns(cli->env.arg);
+}
+
+static void note(struct run *run, enum cli_step_name name, enum cli_step_result result, bulla_status status,
+                 int64_t since_ns)
+{
+    struct cli_step *step = &run->probe->steps[name];
+    step->result = result;
+    step->status = status;
+    step->ns = now_ns(run->cli) - since_ns;
+    if (status != BULLA_OK) (void)snprintf(step->why, sizeof step->why, "%s", run->cli->call.why);
+}
+
+static int64_t begin(struct run *run)
+{
+    bulla_call_deadline_set(&run->cli->call, run->timeout_ms);
+    return now_ns(run->cli);
+}
+
+static bulla_view view(const char *text)
+{
+    return (bulla_view){(const uint8_t *)text, strlen(text)};
+}
+
+static bool open_step(struct run *run)
+{
+    const bulla_pair pairs[] = {{view("purpose"), view("bulla verify kms")}};
+    const bulla_pair others[] = {{view("purpose"), view("something else")}};
+    bulla_call *call = &run->cli->call;
+    int64_t since = begin(run);
+    bulla_status status = bulla_provider_open(run->house, call, run->probe->address, &run->provider);
+    if (status == BULLA_OK) status = bulla_context_new(call, pairs, 1, &run->context);
+    if (status == BULLA_OK) status = bulla_context_new(call, others, 1, &run->other);
+    note(run, CLI_STEP_OPEN, status == BULLA_OK ? CLI_STEP_OK : CLI_STEP_FAILED, status, since);
+    return status == BULLA_OK;
+}
+
+static bool is_outage(bulla_status status)
+{
+    bulla_class class = bulla_status_class(status);
+    return class == BULLA_CLASS_RETRY || class == BULLA_CLASS_UNSURE || class == BULLA_CLASS_STOP;
+}
+
+/* A store that refuses has been reached. */
+static bool reach_step(struct run *run)
+{
+    int64_t since = begin(run);
+    bulla_status status = bulla_provider_check(run->provider, &run->cli->call);
+    if (status == BULLA_EUNSUPPORTED || !is_outage(status)) {
+        note(run, CLI_STEP_REACH, CLI_STEP_OK, BULLA_OK, since);
+        if (status != BULLA_EAUTHN) return true;
+        note(run, CLI_STEP_AUTHENTICATE, CLI_STEP_FAILED, status, since);
+        return false;
+    }
+    note(run, CLI_STEP_REACH, CLI_STEP_FAILED, status, since);
+    return false;
+}
+
+/* A least privilege that does not let us describe is no fault. */
+static bool describe_step(struct run *run)
+{
+    int64_t since = begin(run);
+    bulla_status status = bulla_provider_describe(run->provider, &run->cli->call, &run->probe->info);
+    if (status == BULLA_EAUTHN) {
+        note(run, CLI_STEP_AUTHENTICATE, CLI_STEP_FAILED, status, since);
+        return false;
+    }
+    note(run, CLI_STEP_AUTHENTICATE, CLI_STEP_OK, BULLA_OK, since);
+    bool unsaid = status == BULLA_EAUTHZ || status == BULLA_EUNSUPPORTED;
+    note(run, CLI_STEP_DESCRIBE,
+         status == BULLA_OK ? CLI_STEP_OK
+         : unsaid           ? CLI_STEP_UNSAID
+                            : CLI_STEP_FAILED,
+         status, since);
+    return status == BULLA_OK || unsaid;
+}
+
+static bool wrap_step(struct run *run)
+{
+    int64_t since = begin(run);
+    bulla_status status =
+        bulla_provider_datakey(run->provider, &run->cli->call, run->context, 32, &run->dek, &run->wrapped);
+    note(run, CLI_STEP_WRAP, status == BULLA_OK ? CLI_STEP_OK : CLI_STEP_FAILED, status, since);
+    return status == BULLA_OK;
+}
+
+static bool same(const bulla_secret *a, const bulla_secret *b)
+{
+    bulla_view left = bulla_secret_borrow(a), right = bulla_secret_borrow(b);
+    return left.len == right.len && memcmp(left.data, right.data, left.len) == 0;
+}
+
+static bool unwrap_step(struct run *run)
+{
+    CLI_AUTO(cli_secret_done) bulla_secret *opened = NULL;
+    bulla_call *call = &run->cli->call;
+    int64_t since = begin(run);
+    bulla_status status = bulla_provider_unwrap(run->provider, call, run->context, run->wrapped, &opened);
+    if (status == BULLA_OK && !same(run->dek, opened))
+        status = bulla_fail(call, BULLA_EINTEGRITY, "the store opened the data key to other bytes");
+    note(run, CLI_STEP_UNWRAP, status == BULLA_OK ? CLI_STEP_OK : CLI_STEP_FAILED, status, since);
+    return status == BULLA_OK;
+}
+
+static bool context_step(struct run *run)
+{
+    CLI_AUTO(cli_secret_done) bulla_secret *opened = NULL;
+    bulla_call *call = &run->cli->call;
+    int64_t since = begin(run);
+    bulla_status status = bulla_provider_unwrap(run->provider, call, run->other, run->wrapped, &opened);
+    if (status == BULLA_EINTEGRITY) {
+        note(run, CLI_STEP_CONTEXT, CLI_STEP_OK, BULLA_OK, since);
+        return true;
+    }
+    if (status == BULLA_OK)
+        status = bulla_fail(call, BULLA_ECONTRACT, "the store opened the data key under another context");
+    note(run, CLI_STEP_CONTEXT, CLI_STEP_FAILED, status, since);
+    return false;
+}
+
+void cli_probe_run(struct cli *cli, bulla *house, const char *address, uint32_t timeout_ms, struct cli_probe *out_probe)
+{
+    memset(out_probe, 0, sizeof *out_probe);
+    out_probe->address = address;
+    CLI_AUTO(run_done) struct run run = {.cli = cli, .house = house, .probe = out_probe, .timeout_ms = timeout_ms};
+    out_probe->ok = open_step(&run) && reach_step(&run) && describe_step(&run) && wrap_step(&run) &&
+                    unwrap_step(&run) && context_step(&run);
+    bulla_call_deadline_set(&cli->call, 0);
+}
+
+/* --- what to do --- */
+
+static const char *context_remedy(bulla_status status)
+{
+    if (status == BULLA_ECONTRACT) return "this kind of key binds no context (rsa:); do not rely on --context with it";
+    return "the store answered something else than \"does not fit\": look at its log";
+}
+
+const char *cli_step_remedy(enum cli_step_name name, bulla_status status)
+{
+    if (name == CLI_STEP_CONTEXT) return context_remedy(status);
+    if (name == CLI_STEP_OPEN) return "mend the address or the section kms of the configuration (bulla config show)";
+    switch (status) {
+    case BULLA_EAUTHN: return "check the token, role or key file that the configuration names, and its expiry";
+    case BULLA_EAUTHZ: return "grant the role or policy of docs/guide for this kind of store";
+    case BULLA_ENOKEY: return "create the key in the store, or mend its name, mount or region";
+    case BULLA_EDESTROYED:
+    case BULLA_ESTATE: return "enable the key in the store, or choose another";
+    case BULLA_ETHROTTLED: return "wait, ask for a higher quota, or set cache.enabled";
+    case BULLA_EUNAVAIL:
+    case BULLA_EUNKNOWN:
+    case BULLA_EDEADLINE: return "check address, DNS, firewall, proxy and tls.ca_cert; try the store's own client";
+    case BULLA_EINTEGRITY: return "stop: the store gave a wrong answer; look for a proxy or a restored, older store";
+    case BULLA_OK:
+    case BULLA_EINVAL:
+    case BULLA_ECONFIG:
+    case BULLA_EEXISTS:
+    case BULLA_ENOFILE:
+    case BULLA_ELIMIT:
+    case BULLA_EFORMAT:
+    case BULLA_EUNSUPPORTED:
+    case BULLA_ENORECIPIENT:
+    case BULLA_EBUSY:
+    case BULLA_ECANCELLED:
+    case BULLA_ECORRUPT:
+    case BULLA_ENOMEM:
+    case BULLA_ENOSPACE:
+    case BULLA_EIO:
+    case BULLA_ECRYPTO:
+    case BULLA_ECONTRACT:
+    case BULLA_EINTERNAL: break;
+    }
+    return "see the cause";
+}
