@@ -11,8 +11,9 @@
 
 /* --- names --- */
 
-/* "LITERAL/" and then what is before the next slash or the end. */
-static bool part_read(bulla_view *rest, const char *literal, bulla_view *out_part)
+/* "LITERAL/" and then what is before the next slash or the end. Only projects may have what is in `more`: those of
+ * domains are called example.com:app. */
+static bool part_read(bulla_view *rest, const char *literal, const char *more, bulla_view *out_part)
 {
     size_t len = strlen(literal);
     if (rest->len < len || memcmp(rest->data, literal, len) != 0) return false;
@@ -21,7 +22,7 @@ static bool part_read(bulla_view *rest, const char *literal, bulla_view *out_par
     while (end < after.len && after.data[end] != '/') {
         uint8_t c = after.data[end++];
         bool is_plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-';
-        if (!is_plain && c != '_' && c != '.' && c != ':') return false; /* projects of domains: example.com:app */
+        if (!is_plain && c != '_' && (c == 0 || strchr(more, c) == NULL)) return false;
     }
     *out_part = bulla_view_of(after.data, end);
     *rest = bulla_view_of(after.data + end, after.len - end);
@@ -33,7 +34,7 @@ static bool version_parse(bulla_view rest, uint32_t *out_version)
 {
     bulla_view digits;
     uint64_t number = 0;
-    if (!part_read(&rest, "/cryptoKeyVersions/", &digits) || rest.len != 0 || digits.len > 10) return false;
+    if (!part_read(&rest, "/cryptoKeyVersions/", "", &digits) || rest.len != 0 || digits.len > 10) return false;
     for (size_t i = 0; i < digits.len; i++) {
         if (digits.data[i] < '0' || digits.data[i] > '9') return false;
         number = number * 10 + (digits.data[i] - (uint64_t)'0');
@@ -47,8 +48,8 @@ bool bulla_gcpkms_name_parse(bulla_view text, bulla_gcpkms_name *out_name)
     bulla_gcpkms_name name = {.version = 0};
     bulla_view rest = text;
     if (text.len == 0 || text.len >= BULLA_GCPKMS_MAX_NAME) return false;
-    if (!part_read(&rest, "projects/", &name.project) || !part_read(&rest, "/locations/", &name.location) ||
-        !part_read(&rest, "/keyRings/", &name.ring) || !part_read(&rest, "/cryptoKeys/", &name.id))
+    if (!part_read(&rest, "projects/", ".:", &name.project) || !part_read(&rest, "/locations/", "", &name.location) ||
+        !part_read(&rest, "/keyRings/", "", &name.ring) || !part_read(&rest, "/cryptoKeys/", "", &name.id))
         return false;
     name.key = bulla_view_of(text.data, text.len - rest.len);
     if (rest.len != 0 && !version_parse(rest, &name.version)) return false;
