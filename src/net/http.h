@@ -17,7 +17,6 @@
 
 #define BULLA_HTTP_MAX_HEADERS 24u
 #define BULLA_HTTP_MAX_ANSWER BULLA_MAX_SECRET /* bytes of a body */
-#define BULLA_HTTP_KEPT_HEADERS 16u
 
 typedef struct bulla_http bulla_http;
 
@@ -69,7 +68,8 @@ typedef struct bulla_http_answer {
 /* Sends one request and waits for its answer, whatever its code. Errors, each with a sentence that names store, host
  * and phase: EUNAVAIL (name not found, refused, reset, certificate not accepted, timeout of one try, answer cut or
  * malformed while idempotent), EUNKNOWN (sent, and the answer never came, while not idempotent), ELIMIT (answer too
- * long), EDEADLINE, ECANCELLED, ENOMEM. */
+ * long), EDEADLINE, ECANCELLED, ENOMEM, EINVAL (a request that HTTP forbids), ECONFIG (a certificate's file is none).
+ */
 BULLA_MUST_USE bulla_status bulla_http_send(bulla_http *http, bulla_call *call, const bulla_http_request *request,
                                             bulla_http_answer *out_answer);
 void bulla_http_answer_done(bulla_http_answer *answer);
@@ -81,8 +81,8 @@ bulla_view bulla_http_body(const bulla_http_answer *answer);
 /* scheme://host[:port] of a url, checked: EINVAL with the reason. `https` or `http` only; the latter is the caller's to
  * allow. */
 typedef struct bulla_http_url {
-    char scheme[8], host[256];
-    uint16_t port; /* the scheme's when the url has none */
+    char scheme[8], host[256]; /* in lower case; an IPv6 address with its brackets */
+    uint16_t port;             /* the scheme's when the url has none */
     bool is_loopback;
 } bulla_http_url;
 BULLA_MUST_USE bulla_status bulla_http_url_parse(bulla_call *call, const char *url, bulla_http_url *out_url);
