@@ -119,11 +119,13 @@ static bulla_vault_reason reason_of(const char *text)
         {"unsupported operation", BULLA_VAULT_NO_MOUNT},
         {"is sealed", BULLA_VAULT_SEALED},
         {"not supported", BULLA_VAULT_UNSUPPORTED},
+        {"non-AEAD", BULLA_VAULT_UNSUPPORTED},
         {"missing 'context'", BULLA_VAULT_UNSUPPORTED},
     };
     for (size_t i = 0; i < BULLA_LEN(rows); i++)
         if (strstr(text, rows[i].words) != NULL) return rows[i].reason;
-    return BULLA_VAULT_UNKNOWN;
+    /* Just so for a token that is none; what a policy denies is in a list of "1 error occurred". */
+    return strcmp(text, "permission denied") == 0 ? BULLA_VAULT_BAD_TOKEN : BULLA_VAULT_UNKNOWN;
 }
 
 /* "1 error occurred:\n\t* permission denied\n\n" is shown as "permission denied". */

@@ -9,3 +9,8 @@ bulla_test(test_provider_innerwrap LABEL unit
 if(TARGET test_provider_innerwrap)
   target_compile_definitions(test_provider_innerwrap PRIVATE BULLA_SPEC_VECTORS="${PROJECT_SOURCE_DIR}/spec/vectors")
 endif()
+
+foreach(module vault)
+  bulla_test(test_provider_${module} LABEL unit SOURCES test_provider_${module}.c vault_kit.c
+    ROOMS base crypto net wire provider LINKS fakes fake_http)
+endforeach()
