@@ -4,6 +4,7 @@
 #include "keystore/inside.h"
 
 #include "base/mem.h"
+#include "crypto/rsa.h"
 #include "keystore/schema.h"
 
 #include <inttypes.h>
@@ -239,6 +240,28 @@ static bulla_status versions_check(check *self, const bulla_key_row *key)
     return BULLA_OK;
 }
 
+/* The private half must open, and be that of the public key which the owner of the material was given. */
+static bool import_is_whole(const check *self, const bulla_key_row *key, const bulla_rows *rows)
+{
+    BULLA_AUTO(bulla_rsa) *rsa = NULL;
+    uint8_t bound[BULLA_BIND_LEN];
+    char pem[sizeof((bulla_import *)NULL)->public_pem];
+    bulla_view bind = bulla_bind_import(self->store->id, key->id, bulla_rows_number(rows, 3), bound);
+    return bulla_import_key_open(NULL, &self->root, bulla_rows_view(rows, 1), bind, &rsa) == BULLA_OK &&
+           bulla_rsa_public_pem(NULL, rsa, pem, sizeof pem) == BULLA_OK && bulla_view_is(bulla_rows_view(rows, 2), pem);
+}
+
+static bulla_status import_check(check *self, const bulla_key_row *key)
+{
+    BULLA_ROWS(rows);
+    bool found = false;
+    BULLA_TRY(bulla_rows_open(self->db, self->call, BULLA_SQL_IMPORT_GET, BULLA_ARGS(BULLA_INT(key->seq)), &rows));
+    BULLA_TRY(bulla_rows_next(&rows, self->call, &found));
+    if (!found || import_is_whole(self, key, &rows)) return BULLA_OK;
+    finding(self, "key %s: its import key does not open under the root key, or is not the one handed out", key->name);
+    return BULLA_OK;
+}
+
 static bulla_status keys_check(check *self)
 {
     bulla_key_row key = {.seq = 0};
@@ -255,7 +278,9 @@ static bulla_status keys_check(check *self)
             key.seq = seq;
             continue;
         }
-        if (key.state != BULLA_KEY_DESTROYED) BULLA_TRY(versions_check(self, &key));
+        if (key.state == BULLA_KEY_DESTROYED) continue;
+        BULLA_TRY(versions_check(self, &key));
+        BULLA_TRY(import_check(self, &key));
     }
 }
 

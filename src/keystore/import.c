@@ -135,16 +135,15 @@ bulla_status bulla_import_unwrap(bulla_call *call, const struct bulla_rsa *rsa, 
     return BULLA_OK;
 }
 
-static bulla_status private_open(bulla_store *store, bulla_call *call, bulla_view sealed, bulla_view bind,
-                                 bulla_rsa **out_rsa)
+bulla_status bulla_import_key_open(bulla_call *call, const bulla_root *root, bulla_view sealed, bulla_view bind,
+                                   bulla_rsa **out_rsa)
 {
     BULLA_AUTO(bulla_secret) *der = NULL;
+    bulla_record_key key = bulla_root_key(root);
     if (sealed.len <= BULLA_RECORD_OVERHEAD || sealed.len > MAX_DER + BULLA_RECORD_OVERHEAD)
         return bulla_fail(call, BULLA_ECORRUPT, "an import key has no legal length");
-    BULLA_TRY(bulla_root_need(store, call));
-    bulla_record_key root = bulla_root_key(&store->root);
     BULLA_TRY(bulla_secret_new(call, sealed.len - BULLA_RECORD_OVERHEAD, &der));
-    if (bulla_record_open(&root, NULL, bind, sealed, bulla_secret_fill(der)) != BULLA_OK)
+    if (bulla_record_open(&key, NULL, bind, sealed, bulla_secret_fill(der)) != BULLA_OK)
         return bulla_fail(call, BULLA_ECORRUPT, "an import key does not open under the root key");
     return bulla_rsa_private_parse(call, bulla_secret_borrow(der), out_rsa);
 }
@@ -163,7 +162,8 @@ static bulla_status material_open(bulla_store *store, bulla_call *call, const bu
                           row->name);
     BULLA_TRY(token_check(call, token, bulla_rows_view(&rows, 0)));
     bulla_view bind = bulla_bind_import(store->id, row->id, bulla_rows_number(&rows, 3), bound);
-    BULLA_TRY(private_open(store, call, bulla_rows_view(&rows, 1), bind, &rsa));
+    BULLA_TRY(bulla_root_need(store, call));
+    BULLA_TRY(bulla_import_key_open(call, &store->root, bulla_rows_view(&rows, 1), bind, &rsa));
     return bulla_import_unwrap(call, rsa, wrapped, out);
 }
 

@@ -168,13 +168,16 @@ bool bulla_local_info_parse(bulla_view info, uint8_t out_id[BULLA_ID_LEN], uint3
 
 /* --- rewrap (rewrap.c) --- */
 
-/* Teaches the connection the SQL function that rewraps a row. */
+/* Teaches the connection the SQL function that knows rewrapped rows. */
 BULLA_MUST_USE bulla_status bulla_rewrap_register(bulla_store *store, bulla_call *call);
 
 /* --- imports (import.c) --- */
 
-/* Takes apart what CKM_RSA_AES_KEY_WRAP made of BULLA_MATERIAL_LEN bytes. EINTEGRITY, whatever is wrong. */
+/* Opens the private half of an import key, sealed under the root key. ECORRUPT, EFORMAT. */
 struct bulla_rsa;
+BULLA_MUST_USE bulla_status bulla_import_key_open(bulla_call *call, const bulla_root *root, bulla_view sealed,
+                                                  bulla_view bind, struct bulla_rsa **out_rsa);
+/* Takes apart what CKM_RSA_AES_KEY_WRAP made of BULLA_MATERIAL_LEN bytes. EINTEGRITY, whatever is wrong. */
 BULLA_MUST_USE bulla_status bulla_import_unwrap(bulla_call *call, const struct bulla_rsa *rsa, bulla_view wrapped,
                                                 uint8_t out[BULLA_MATERIAL_LEN]);
 
