@@ -145,6 +145,9 @@ void cli_base64(const uint8_t *data, size_t len, char *out);      /* 4 * ((len +
 void cli_hex(const uint8_t *data, size_t len, char *out);         /* 2 * len + 1 places */
 json_t *cli_json_view(bulla_view bytes);                          /* text when UTF-8, else base64 after "base64:" */
 
+/* Nanoseconds from an arbitrary start, to measure with: the env's own clock is as coarse as deadlines need. */
+int64_t cli_clock_ns(void);
+
 /* --- progress.c: for work that may take over a second --- */
 
 struct cli_progress {

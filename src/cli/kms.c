@@ -15,20 +15,15 @@ struct rounds {
     size_t num;
 };
 
-static int64_t now_ns(const struct cli *cli)
-{
-    return cli->env.ticks_ns(cli->env.arg);
-}
-
 static bulla_status round_run(struct cli *cli, bulla_provider *provider, struct rounds *rounds)
 {
     CLI_AUTO(cli_secret_done) bulla_secret *dek = NULL, *opened = NULL;
     CLI_AUTO(cli_wrapped_done) bulla_wrapped *wrapped = NULL;
-    int64_t start = now_ns(cli);
+    int64_t start = cli_clock_ns();
     CLI_TRY(bulla_provider_datakey(provider, &cli->call, NULL, 32, &dek, &wrapped));
-    int64_t middle = now_ns(cli);
+    int64_t middle = cli_clock_ns();
     CLI_TRY(bulla_provider_unwrap(provider, &cli->call, NULL, wrapped, &opened));
-    rounds->unwrap_ns[rounds->num] = now_ns(cli) - middle;
+    rounds->unwrap_ns[rounds->num] = cli_clock_ns() - middle;
     rounds->wrap_ns[rounds->num++] = middle - start;
     bulla_view left = bulla_secret_borrow(dek), right = bulla_secret_borrow(opened);
     if (left.len != right.len || memcmp(left.data, right.data, left.len) != 0)

@@ -67,25 +67,20 @@ void cli_plain_house_done(bulla **house)
 
 /* --- the steps --- */
 
-static int64_t now_ns(const struct cli *cli)
-{
-    return cli->env.ticks_ns(cli->env.arg);
-}
-
 static void note(struct run *run, enum cli_step_name name, enum cli_step_result result, bulla_status status,
                  int64_t since_ns)
 {
     struct cli_step *step = &run->probe->steps[name];
     step->result = result;
     step->status = status;
-    step->ns = now_ns(run->cli) - since_ns;
+    step->ns = cli_clock_ns() - since_ns;
     if (status != BULLA_OK) (void)snprintf(step->why, sizeof step->why, "%s", run->cli->call.why);
 }
 
 static int64_t begin(struct run *run)
 {
     bulla_call_deadline_set(&run->cli->call, run->timeout_ms);
-    return now_ns(run->cli);
+    return cli_clock_ns();
 }
 
 static bulla_view view(const char *text)

@@ -24,14 +24,9 @@ struct worker {
     char why[256];
 };
 
-static int64_t now_ns(const struct cli *cli)
-{
-    return cli->env.ticks_ns(cli->env.arg);
-}
-
 static bool count(struct worker *worker, int call, bulla_status status, int64_t since_ns)
 {
-    cli_histogram_add(&worker->calls[call], now_ns(worker->cli) - since_ns);
+    cli_histogram_add(&worker->calls[call], cli_clock_ns() - since_ns);
     if (status == BULLA_OK) return true;
     worker->failed[call]++;
     worker->status = status;
@@ -44,17 +39,17 @@ static void round_run(struct worker *worker)
     CLI_AUTO(cli_secret_done) bulla_secret *dek = NULL, *opened = NULL;
     CLI_AUTO(cli_wrapped_done) bulla_wrapped *wrapped = NULL;
     bulla_call_deadline_set(&worker->call, CALL_MS);
-    int64_t start = now_ns(worker->cli);
+    int64_t start = cli_clock_ns();
     if (!count(worker, WRAP, bulla_provider_datakey(worker->provider, &worker->call, NULL, 32, &dek, &wrapped), start))
         return;
-    start = now_ns(worker->cli);
+    start = cli_clock_ns();
     (void)count(worker, UNWRAP, bulla_provider_unwrap(worker->provider, &worker->call, NULL, wrapped, &opened), start);
 }
 
 static void *work(void *arg)
 {
     struct worker *worker = arg;
-    while (now_ns(worker->cli) < worker->until_ns && bulla_call_check(&worker->cli->call) == BULLA_OK)
+    while (cli_clock_ns() < worker->until_ns && bulla_call_check(&worker->cli->call) == BULLA_OK)
         round_run(worker);
     return NULL;
 }
@@ -153,7 +148,7 @@ static bulla_status run(struct cli *cli, int argc, char **argv)
     }
     CLI_TRY(cli_plain_house_open(cli, &house));
     CLI_TRY(bulla_provider_open(house, &cli->call, address, &provider));
-    const int64_t start = now_ns(cli);
+    const int64_t start = cli_clock_ns();
     for (size_t i = 0; i < threads; i++) {
         workers[i] =
             (struct worker){.cli = cli, .provider = provider, .until_ns = start + (int64_t)seconds * 1000000000};
@@ -161,7 +156,7 @@ static bulla_status run(struct cli *cli, int argc, char **argv)
         memcpy(workers[i].call.principal, cli->call.principal, sizeof cli->call.principal);
     }
     CLI_TRY(work_all(cli, workers, (size_t)threads));
-    CLI_TRY(show(cli, house, address, &workers[0], (double)(now_ns(cli) - start) / 1e9));
+    CLI_TRY(show(cli, house, address, &workers[0], (double)(cli_clock_ns() - start) / 1e9));
     if (workers[0].status == BULLA_OK) return BULLA_OK;
     return bulla_fail(&cli->call, workers[0].status, "%s", workers[0].why);
 }

@@ -136,3 +136,10 @@ json_t *cli_json_view(bulla_view bytes)
     cli_base64(bytes.data, bytes.len, encoded + 7);
     return json_string(encoded);
 }
+
+int64_t cli_clock_ns(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
