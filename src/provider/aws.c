@@ -254,8 +254,7 @@ static bulla_status bound_make(bulla_call *call, const bulla_kms_config *config,
         pairs[i] = (bulla_pair){bulla_view_of(text, (size_t)(equals - text)), bulla_view_text(equals + 1)};
     }
     bulla_status status = bulla_context_new(call, pairs, config->num_encryption_context, out_context);
-    return status == BULLA_EINVAL ? bulla_fail(call, BULLA_ECONFIG, "key store \"%s\": %s", config->name, call->why)
-                                  : status;
+    return status == BULLA_EINVAL ? bulla_aws_restate(call, BULLA_ECONFIG) : status;
 }
 
 /* The ARN's own, else the address's, the configuration's, the environment's, the profile's. */

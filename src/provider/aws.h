@@ -174,6 +174,8 @@ bulla_aws_refusal bulla_aws_refusal_of(bulla_awskms_op op, int code, const bulla
 bulla_status bulla_aws_fail(const bulla_aws_key *key, bulla_call *call, bulla_awskms_op op,
                             const bulla_http_answer *answer, const bulla_aws_creds *creds);
 
+/* The same sentence with another status. */
+bulla_status bulla_aws_restate(bulla_call *call, bulla_status status);
 /* An answer of success that is not what it should be comes from somebody else, such as a proxy: EUNAVAIL. */
 bulla_status bulla_aws_nonsense(bulla_call *call, bulla_status status);
 

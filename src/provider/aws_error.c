@@ -92,7 +92,7 @@ bulla_aws_refusal bulla_aws_refusal_of(bulla_awskms_op op, int code, const bulla
     return (bulla_aws_refusal){found->status, found->is_login};
 }
 
-bulla_status bulla_aws_fail(const bulla_aws_key *key, bulla_call *call, bulla_awskms_op op,
+static bulla_status why_say(const bulla_aws_key *key, bulla_call *call, bulla_awskms_op op,
                             const bulla_http_answer *answer, const bulla_aws_creds *creds)
 {
     bulla_awskms_error error;
@@ -100,8 +100,6 @@ bulla_status bulla_aws_fail(const bulla_aws_key *key, bulla_call *call, bulla_aw
     const refusal *found = refusal_find(error.code);
     bulla_status status = bulla_aws_refusal_of(op, answer->code, &error).status;
     const char *advice = found == NULL || found->advice == NULL ? "" : found->advice;
-    call->native = answer->code;
-    call->retry_after_ms = answer->retry_after_ms;
     if (status == BULLA_EINTEGRITY)
         return bulla_fail(call, status, "AWS KMS does not open the data key: it or its context was altered");
     if (error.code[0] == '\0')
@@ -114,10 +112,23 @@ bulla_status bulla_aws_fail(const bulla_aws_key *key, bulla_call *call, bulla_aw
                       advice[0] == '\0' ? "" : "; ", advice, error.message[0] == '\0' ? "" : ": ", error.message);
 }
 
+bulla_status bulla_aws_fail(const bulla_aws_key *key, bulla_call *call, bulla_awskms_op op,
+                            const bulla_http_answer *answer, const bulla_aws_creds *creds)
+{
+    bulla_status status = why_say(key, call, op, answer, creds);
+    call->native = answer->code;
+    call->retry_after_ms = answer->retry_after_ms;
+    return status;
+}
+
+bulla_status bulla_aws_restate(bulla_call *call, bulla_status status)
+{
+    char why[sizeof call->why];
+    memcpy(why, call->why, sizeof why);
+    return bulla_fail(call, status, "%s", why);
+}
+
 bulla_status bulla_aws_nonsense(bulla_call *call, bulla_status status)
 {
-    if (status != BULLA_EFORMAT && status != BULLA_ELIMIT) return status;
-    char why[sizeof call->why];
-    (void)snprintf(why, sizeof why, "%s", call->why);
-    return bulla_fail(call, BULLA_EUNAVAIL, "%s", why);
+    return status == BULLA_EFORMAT || status == BULLA_ELIMIT ? bulla_aws_restate(call, BULLA_EUNAVAIL) : status;
 }

@@ -58,7 +58,7 @@ static bulla_status profile_read(bulla_call *call, const files *both, const char
     if (status == BULLA_OK)
         status = bulla_awsini_read(call, bulla_secret_borrow(both->config), "AWS's config file", BULLA_AWSINI_CONFIG,
                                    name, profile);
-    return status == BULLA_EFORMAT ? bulla_fail(call, BULLA_ECONFIG, "%s", call->why) : status;
+    return status == BULLA_EFORMAT ? bulla_aws_restate(call, BULLA_ECONFIG) : status;
 }
 
 static const char *profile_name(bulla_call *call, const bulla_kms_config *config)
@@ -101,7 +101,7 @@ static bulla_status static_take(const search *s, const char *name, const bulla_a
     const bulla_view texts[3] = {profile->access_key_id, profile->secret_access_key, profile->session_token};
     (void)snprintf(source, sizeof source, "AWS profile \"%.64s\"", name);
     bulla_status status = bulla_awscreds_make(s->asker->call, source, texts, &value);
-    if (status == BULLA_EFORMAT) return bulla_fail(s->asker->call, BULLA_ECONFIG, "%s", s->asker->call->why);
+    if (status == BULLA_EFORMAT) return bulla_aws_restate(s->asker->call, BULLA_ECONFIG);
     BULLA_TRY(status);
     return bulla_aws_creds_new(s->asker->call, &value, source, out_creds);
 }

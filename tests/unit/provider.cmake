@@ -14,3 +14,8 @@ foreach(module vault)
   bulla_test(test_provider_${module} LABEL unit SOURCES test_provider_${module}.c vault_kit.c
     ROOMS base crypto net wire provider LINKS fakes fake_http)
 endforeach()
+
+foreach(module aws aws_login)
+  bulla_test(test_provider_${module} LABEL unit SOURCES test_provider_${module}.c aws_kit.c
+    ROOMS base crypto net wire provider LINKS fake_http)
+endforeach()
