@@ -34,7 +34,7 @@ static void open_with(const http_server_options *server, const bulla_http_option
 {
     http_server_options wanted = *server;
     wanted.handler = answer;
-    next = (http_reply){.body = "an answer of some length"};
+    next = (http_reply){.body = "an answer of this size!"};
     net_kit_start(&kit, &wanted, options);
 }
 
@@ -91,11 +91,11 @@ static void test_bytes_behind_the_answer_are_no_part_of_it(void **state)
     next.fault = HTTP_SHORT_LENGTH;
     publish();
     assert_ok(net_kit_ask(&kit, "GET", "/", &got));
-    assert_body(&got, "an answer of some lengt");
+    assert_body(&got, "an answer of this size");
     next.fault = HTTP_NO_FAULT;
     publish();
     assert_ok(net_kit_ask(&kit, "GET", "/", &got)); /* nor do they begin the next */
-    assert_body(&got, "an answer of some length");
+    assert_body(&got, "an answer of this size!");
 }
 
 static void test_a_request_that_may_not_be_repeated_is_sent_once(void **state)
