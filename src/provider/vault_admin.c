@@ -61,6 +61,14 @@ static bulla_status standby_check(bulla_vault_key *self, bulla_call *call)
     return status == BULLA_EAUTHZ ? BULLA_OK : status; /* it was asked and answered */
 }
 
+static bulla_status unfit(const bulla_vault_client *client, bulla_call *call, int code, const char *how)
+{
+    bulla_status status =
+        bulla_fail(call, BULLA_EUNAVAIL, "key store \"%s\" at %.60s is %s", client->config->name, client->host, how);
+    if (call != NULL) call->native = code;
+    return status;
+}
+
 bulla_status bulla_vault_check(bulla_provider *provider, bulla_call *call)
 {
     static const bulla_vault_request request = {
@@ -72,13 +80,8 @@ bulla_status bulla_vault_check(bulla_provider *provider, bulla_call *call)
     BULLA_TRY(bulla_vault_send(client, call, &request, NULL, &answer));
     if (!bulla_vault_health_decode(bulla_http_body(&answer), &health))
         return bulla_vault_refused(client, call, &request, &answer);
-    call->native = answer.code;
-    if (!health.is_initialized)
-        return bulla_fail(call, BULLA_EUNAVAIL, "key store \"%s\" at %.60s is not initialised", client->config->name,
-                          client->host);
-    if (health.is_sealed)
-        return bulla_fail(call, BULLA_EUNAVAIL, "key store \"%s\" at %.60s is sealed: unseal it", client->config->name,
-                          client->host);
+    if (!health.is_initialized) return unfit(client, call, answer.code, "not initialised");
+    if (health.is_sealed) return unfit(client, call, answer.code, "sealed: unseal it");
     return health.is_standby ? standby_check(self, call) : BULLA_OK;
 }
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-foreach(module address registry seam rawkeys rsa cache cache_threads keyhash waiting retry breaker failover hedge)
+foreach(module address registry seam rawkeys rsa cache cache_threads keyhash waiting retry breaker failover hedge
+    cache_outage cache_flights)
   bulla_test(test_provider_${module} LABEL unit
     SOURCES test_provider_${module}.c ROOMS base crypto provider LINKS fakes)
 endforeach()
@@ -10,7 +11,7 @@ if(TARGET test_provider_innerwrap)
   target_compile_definitions(test_provider_innerwrap PRIVATE BULLA_SPEC_VECTORS="${PROJECT_SOURCE_DIR}/spec/vectors")
 endif()
 
-foreach(module vault)
+foreach(module vault vault_faults vault_login)
   bulla_test(test_provider_${module} LABEL unit SOURCES test_provider_${module}.c vault_kit.c
     ROOMS base crypto net wire provider LINKS fakes fake_http)
 endforeach()

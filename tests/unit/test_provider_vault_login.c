@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How a client comes to its token, keeps it and gets over its loss. */
+#include "base/bytes.h"
+#include "vault_kit.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static char file_path[64];
+
+static void write_file(const char *text)
+{
+    (void)snprintf(file_path, sizeof file_path, "/tmp/bulla-vault-%ld", (long)getpid());
+    int fd = open(file_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    assert_true(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text) && close(fd) == 0);
+}
+
+static bulla_status use(vault_kit *kit)
+{
+    BULLA_AUTO(bulla_wrapped) *wrapped = NULL;
+    return vault_kit_wrap(kit, &wrapped);
+}
+
+static void assert_used(vault_kit *kit)
+{
+    bulla_status status = use(kit);
+    if (status != BULLA_OK) fail_msg("%s: %s", bulla_status_name(status), kit->call.why);
+}
+
+static void open_kit(vault_kit *kit)
+{
+    if (vault_kit_open(kit, NULL) != BULLA_OK) fail_msg("%s", kit->call.why);
+}
+
+static void test_a_token_is_renewed_at_two_thirds_of_its_lease(void **state)
+{
+    (void)state;
+    vault_kit kit;
+    vault_kit_start(&kit, NULL);
+    open_kit(&kit);
+    assert_used(&kit);
+    fake_env_advance_ms(&kit.fake, 3600 * 590);
+    assert_used(&kit);
+    assert_int_equal(kit.num_renewals, 0);
+    fake_env_advance_ms(&kit.fake, 3600 * 120);
+    assert_used(&kit);
+    assert_int_equal(kit.num_renewals, 1);
+    fake_env_advance_ms(&kit.fake, 3600 * 710);
+    assert_used(&kit);
+    assert_int_equal(kit.num_renewals, 2);
+    assert_int_equal(kit.num_logins, 1);
+    vault_kit_stop(&kit);
+}
+
+static void test_a_lease_that_shrinks_leads_to_a_login(void **state)
+{
+    (void)state;
+    vault_kit kit;
+    vault_kit_start(&kit, NULL);
+    open_kit(&kit);
+    assert_used(&kit);
+    kit.renewed_lease_s = 600;
+    fake_env_advance_ms(&kit.fake, 3600 * 710);
+    assert_used(&kit);
+    assert_int_equal(kit.num_renewals, 1);
+    assert_int_equal(kit.num_logins, 2);
+    vault_kit_stop(&kit);
+}
+
+static void test_a_token_that_cannot_be_renewed_is_replaced_in_time(void **state)
+{
+    (void)state;
+    vault_kit kit;
+    vault_kit_start(&kit, NULL);
+    kit.is_not_renewable = true; /* a batch token */
+    open_kit(&kit);
+    assert_used(&kit);
+    fake_env_advance_ms(&kit.fake, 3600 * 710);
+    assert_used(&kit);
+    assert_int_equal(kit.num_renewals, 0);
+    assert_int_equal(kit.num_logins, 2);
+    vault_kit_stop(&kit);
+}
+
+static void test_a_renewal_that_fails_harms_nobody(void **state)
+{
+    (void)state;
+    vault_kit kit;
+    vault_kit_start(&kit, NULL);
+    open_kit(&kit);
+    assert_used(&kit);
+    kit.fault_path = "renew-self";
+    kit.num_faults = 1;
+    kit.fault_code = 500;
+    fake_env_advance_ms(&kit.fake, 3600 * 710);
+    assert_used(&kit);
+    assert_used(&kit);
+    assert_int_equal(kit.num_logins, 1);
+    fake_env_advance_ms(&kit.fake, 11000);
+    assert_used(&kit);
+    assert_int_equal(kit.num_renewals, 1);
+    vault_kit_stop(&kit);
+}
+
+static void test_a_revoked_token_is_replaced_once(void **state)
+{
+    (void)state;
+    vault_kit kit;
+    vault_kit_start(&kit, NULL);
+    open_kit(&kit);
+    assert_used(&kit);
+    (void)strcpy(kit.token, "s.gone");
+    assert_used(&kit);
+    assert_int_equal(kit.num_logins, 2);
+    assert_int_equal(kit.num_renewals, 0);
+    vault_kit_stop(&kit);
+}
+
+static void test_a_policy_that_forbids_does_not_make_each_request_a_login(void **state)
+{
+    (void)state;
+    vault_kit kit;
+    vault_kit_start(&kit, NULL);
+    open_kit(&kit);
+    assert_used(&kit);
+    kit.fault_path = "/encrypt/";
+    kit.num_faults = 1000;
+    kit.fault_code = 403;
+    kit.fault_body = "{\"errors\":[\"1 error occurred:\\n\\t* permission denied\\n\\n\"]}";
+    for (unsigned i = 0; i < 20; i++)
+        assert_int_equal(use(&kit), BULLA_EAUTHZ);
+    assert_int_equal(kit.num_logins, 1);
+    fake_env_advance_ms(&kit.fake, 61000); /* the role may have another policy by now */
+    for (unsigned i = 0; i < 20; i++)
+        assert_int_equal(use(&kit), BULLA_EAUTHZ);
+    assert_int_equal(kit.num_logins, 2);
+    vault_kit_stop(&kit);
+}
+
+static void test_a_refused_login_says_so(void **state)
+{
+    (void)state;
+    vault_kit kit;
+    vault_kit_start(&kit, NULL);
+    open_kit(&kit);
+    kit.fault_path = "/login";
+    kit.num_faults = 1;
+    kit.fault_code = 400;
+    kit.fault_body = "{\"errors\":[\"invalid role or secret ID\"]}";
+    assert_int_equal(use(&kit), BULLA_EAUTHN);
+    assert_why(&kit, "login: invalid role or secret ID");
+    assert_null(strstr(kit.call.why, "the secret id"));
+    assert_used(&kit);
+    vault_kit_stop(&kit);
+}
+
+static void test_a_sealed_store_is_no_bad_login(void **state)
+{
+    (void)state;
+    vault_kit kit;
+    vault_kit_start(&kit, NULL);
+    open_kit(&kit);
+    kit.fault_path = "/login";
+    kit.num_faults = 1;
+    kit.fault_code = 503;
+    kit.fault_body = "{\"errors\":[\"Vault is sealed\"]}";
+    assert_int_equal(use(&kit), BULLA_EUNAVAIL);
+    assert_why(&kit, "sealed");
+    vault_kit_stop(&kit);
+}
+
+/* What is not a token would end the header that it is sent in. */
+static void test_a_login_that_gives_no_token_is_an_outage(void **state)
+{
+    (void)state;
+    static const char *const rows[] = {"<html>", "{\"auth\":{\"client_token\":\"a\\r\\nb: c\",\"lease_duration\":9}}",
+                                       ""};
+    for (size_t i = 0; i < BULLA_LEN(rows); i++) {
+        vault_kit kit;
+        vault_kit_start(&kit, NULL);
+        open_kit(&kit);
+        kit.fault_path = "/login";
+        kit.num_faults = 1;
+        kit.fault_code = 200;
+        kit.fault_body = rows[i];
+        assert_int_equal(use(&kit), BULLA_EUNAVAIL);
+        assert_int_equal(http_server_num_requests(kit.server), 1);
+        vault_kit_stop(&kit);
+    }
+}
+
+/* A configuration without any credential. */
+static void start_bare(vault_kit *kit)
+{
+    vault_kit_start(kit, NULL);
+    kit->config.role_id = NULL;
+    kit->config.secret_id = NULL;
+    (void)strcpy(kit->token, "s.given");
+}
+
+static void test_a_given_token_is_looked_up_and_renewed(void **state)
+{
+    (void)state;
+    vault_kit kit;
+    start_bare(&kit);
+    fake_env_var_set(&kit.fake, "VAULT_TOKEN", "s.given");
+    open_kit(&kit);
+    assert_used(&kit);
+    assert_int_equal(kit.num_lookups, 1);
+    fake_env_advance_ms(&kit.fake, 3600 * 710);
+    assert_used(&kit);
+    assert_int_equal(kit.num_renewals, 1);
+    assert_int_equal(kit.num_logins, 0);
+    vault_kit_stop(&kit);
+}
+
+static void test_a_given_token_that_is_dead_is_asked_about_once_a_minute(void **state)
+{
+    (void)state;
+    vault_kit kit;
+    start_bare(&kit);
+    fake_env_var_set(&kit.fake, "VAULT_TOKEN", "s.given");
+    open_kit(&kit);
+    assert_used(&kit);
+    (void)strcpy(kit.token, "s.other");
+    assert_int_equal(use(&kit), BULLA_EAUTHN);
+    size_t num = http_server_num_requests(kit.server);
+    assert_int_equal(use(&kit), BULLA_EAUTHN);
+    assert_int_equal(http_server_num_requests(kit.server), num);
+    (void)strcpy(kit.token, "s.given");
+    fake_env_advance_ms(&kit.fake, 61000);
+    assert_used(&kit);
+    vault_kit_stop(&kit);
+}
+
+static void test_a_token_that_may_not_look_at_itself_is_used(void **state)
+{
+    (void)state;
+    vault_kit kit;
+    start_bare(&kit);
+    fake_env_var_set(&kit.fake, "BAO_TOKEN", "s.given");
+    open_kit(&kit);
+    kit.fault_path = "lookup-self";
+    kit.num_faults = 1;
+    kit.fault_code = 403;
+    kit.fault_body = "{\"errors\":[\"1 error occurred:\\n\\t* permission denied\\n\\n\"]}";
+    assert_used(&kit);
+    vault_kit_stop(&kit);
+}
+
+static void test_a_token_file_is_read_again_when_its_token_is_dead(void **state)
+{
+    (void)state;
+    vault_kit kit;
+    start_bare(&kit);
+    write_file("s.given\n");
+    kit.config.token_file = file_path;
+    open_kit(&kit);
+    assert_used(&kit);
+    (void)strcpy(kit.token, "s.next");
+    write_file("s.next\n");
+    assert_used(&kit);
+    assert_int_equal(unlink(file_path), 0);
+    vault_kit_stop(&kit);
+}
+
+static void test_a_jwt_is_read_from_its_file_at_each_login(void **state)
+{
+    (void)state;
+    vault_kit kit;
+    start_bare(&kit);
+    write_file("first.jwt.x");
+    kit.config.jwt_file = file_path;
+    kit.config.auth_role = "app";
+    kit.config.auth_mount = "/sso/jwt/";
+    open_kit(&kit);
+    assert_used(&kit);
+    assert_string_equal(kit.login, "/v1/auth/sso/jwt/login {\"role\":\"app\",\"jwt\":\"first.jwt.x\"}");
+    write_file("second.jwt.x");
+    (void)strcpy(kit.token, "s.gone");
+    assert_used(&kit);
+    assert_non_null(strstr(kit.login, "second.jwt.x"));
+    assert_int_equal(unlink(file_path), 0);
+    vault_kit_stop(&kit);
+}
+
+static void test_the_method_follows_from_what_is_given(void **state)
+{
+    (void)state;
+    vault_kit kit;
+    start_bare(&kit);
+    write_file("the.jwt.x");
+    kit.config.jwt_file = file_path;
+    kit.config.auth_role = "app";
+    kit.config.auth_method = "kubernetes";
+    open_kit(&kit);
+    assert_used(&kit);
+    assert_memory_equal(kit.login, "/v1/auth/kubernetes/login ", 26);
+    vault_kit_stop(&kit);
+    start_bare(&kit);
+    kit.config.auth_role = "app";
+    kit.config.auth_method = "cert";
+    open_kit(&kit);
+    assert_used(&kit);
+    assert_string_equal(kit.login, "/v1/auth/cert/login {\"name\":\"app\"}");
+    assert_int_equal(unlink(file_path), 0);
+    vault_kit_stop(&kit);
+}
+
+static void test_no_credentials_and_unknown_methods_are_told(void **state)
+{
+    (void)state;
+    vault_kit kit;
+    start_bare(&kit);
+    open_kit(&kit);
+    assert_int_equal(use(&kit), BULLA_ECONFIG);
+    assert_why(&kit, "there are no credentials");
+    vault_kit_stop(&kit);
+    start_bare(&kit);
+    kit.config.auth_method = "ldap";
+    open_kit(&kit);
+    assert_int_equal(use(&kit), BULLA_ECONFIG);
+    assert_why(&kit, "no such auth_method");
+    vault_kit_stop(&kit);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_token_is_renewed_at_two_thirds_of_its_lease),
+        cmocka_unit_test(test_a_lease_that_shrinks_leads_to_a_login),
+        cmocka_unit_test(test_a_token_that_cannot_be_renewed_is_replaced_in_time),
+        cmocka_unit_test(test_a_renewal_that_fails_harms_nobody),
+        cmocka_unit_test(test_a_revoked_token_is_replaced_once),
+        cmocka_unit_test(test_a_policy_that_forbids_does_not_make_each_request_a_login),
+        cmocka_unit_test(test_a_refused_login_says_so),
+        cmocka_unit_test(test_a_sealed_store_is_no_bad_login),
+        cmocka_unit_test(test_a_login_that_gives_no_token_is_an_outage),
+        cmocka_unit_test(test_a_given_token_is_looked_up_and_renewed),
+        cmocka_unit_test(test_a_given_token_that_is_dead_is_asked_about_once_a_minute),
+        cmocka_unit_test(test_a_token_that_may_not_look_at_itself_is_used),
+        cmocka_unit_test(test_a_token_file_is_read_again_when_its_token_is_dead),
+        cmocka_unit_test(test_a_jwt_is_read_from_its_file_at_each_login),
+        cmocka_unit_test(test_the_method_follows_from_what_is_given),
+        cmocka_unit_test(test_no_credentials_and_unknown_methods_are_told),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
