@@ -95,26 +95,34 @@ BULLA_API bulla_provider *bulla_provider_ref(bulla_provider *provider);
 BULLA_API void bulla_provider_unref(bulla_provider *provider);
 
 /* The unwrap cache: a provider that keeps opened data keys for a while. A hit takes no call to the store, no allocation
- * and no system call. Destroying or disabling a key takes effect here after at most ttl_ms unless it is purged. An
- * expired key is never given out; it is wiped as calls come by and not by a timer, so purge a cache that is to stand
- * idle. Time is env's monotonic clock, by default one that stands still while the machine sleeps. */
+ * and no system call; of many that miss one key at a time, one asks the store and the others wait for its answer, each
+ * within its own deadline.
+ *
+ * A key that is disabled or destroyed in the store, without a purge here, opens data keys here for at most
+ * stale_bound_ms (bulla_cache_stats): ttl_ms counted from when the store was last asked, and offline_window_ms more if
+ * the store has not answered since; where data keys are reused, new messages are encrypted under them for at most
+ * reuse_ms. Whatever the store refuses is forgotten at once, outage or not.
+ *
+ * An entry past its end is never given out but in an outage; it is wiped as calls come by and not by a timer, so purge
+ * a cache that is to stand idle. With refresh_ahead_ms or offline_window_ms set, up to four threads of the library's
+ * own ask the store, started when first needed and joined when the cache goes; env's functions are called from them.
+ * Time is env's monotonic clock, by default one that stands still while the machine sleeps. See
+ * docs/guide/resilience.md. */
 typedef struct bulla_cache_options {
-    size_t size;               /* sizeof(bulla_cache_options) */
-    uint32_t ttl_ms;           /* how long an opened key may be used; required, 1 ms to 24 h */
-    uint32_t max_entries;      /* 0: 4,096; oldest unused goes first; at most 1,048,576 */
-    uint64_t max_uses;         /* hits on one entry before the store is asked again; 0: no limit */
-    uint64_t max_bytes;        /* of wrapped keys and contexts remembered; 0: no limit but max_entries */
-    uint32_t refresh_ahead_ms; /* an entry in use is asked for again this long before its end, once; 0: never */
-    uint32_t
-        offline_window_ms; /* after its end an entry may still serve this long, only while the store does not answer */
-    uint32_t negative_ttl_ms; /* how long "no such key" and "failed authentication" are remembered; 0: never */
+    size_t size;                /* sizeof(bulla_cache_options) */
+    uint32_t ttl_ms;            /* how long an opened key may be used; required, 1 ms to 24 h */
+    uint32_t max_entries;       /* 0: 4,096; oldest unused goes first; at most 1,048,576 */
+    uint64_t max_uses;          /* hits on one entry before the store is asked again; 0: no limit */
+    uint64_t max_bytes;         /* of wrapped keys and contexts remembered; 0: no limit but max_entries */
+    uint32_t refresh_ahead_ms;  /* an entry in use is renewed this long, or half as long, before its end; 0: never */
+    uint32_t offline_window_ms; /* past its end an entry may serve this long while the store does not answer */
+    uint32_t negative_ttl_ms;   /* how long ENOKEY and EINTEGRITY are remembered, at most 5 min; 0: never */
 
-    /* Reuse of data keys made for encryption (caching of cryptographic materials); all zero: every call gets its own.
-     */
-    uint32_t reuse_ms;       /* age of a data key; 0: no reuse */
-    uint64_t reuse_messages; /* calls that may share one; 0: 2^32 */
-    uint64_t
-        reuse_bytes; /* of plaintext under one, by bulla_call.message_len, unknown lengths not shared; 0: no limit */
+    /* Reuse of data keys made for encryption, as caching materials managers have it; 0: every message has its own. */
+    uint32_t reuse_ms;       /* age of a data key */
+    uint64_t reuse_messages; /* that may share one; 0: 2^32 */
+    uint64_t reuse_bytes;    /* of plaintext under one, by bulla_call.message_len; a message of unknown length has its
+                              * own then; 0: no limit */
 } bulla_cache_options;
 
 typedef struct bulla_cache_stats {
@@ -135,6 +143,19 @@ typedef struct bulla_cache_stats {
 /* bulla_cache_new wraps `inner` (one more reference is taken). Errors: EINVAL (no TTL), ENOMEM. */
 BULLA_API BULLA_MUST_USE bulla_status bulla_cache_new(bulla_call *call, bulla_provider *inner,
                                                       const bulla_cache_options *options, bulla_provider **out_cache);
+
+/* bulla_cache_warm opens many data keys at once, so that a cache behind `provider` knows them before they are needed:
+ * with up to `parallelism` requests at a time (1 to 64), each in a thread that ends before this returns. Members that
+ * fail keep nobody else back; each item's status says how it went. Returns BULLA_OK when all were opened, else the
+ * first failure in the order of the items, or ECANCELLED or EDEADLINE when the call ended before: items that were not
+ * tried have its status then. Errors besides: EINVAL, ENOMEM. */
+typedef struct bulla_cache_item {
+    const bulla_wrapped *wrapped;
+    bulla_context *context; /* may be NULL */
+    bulla_status status;    /* filled in */
+} bulla_cache_item;
+BULLA_API BULLA_MUST_USE bulla_status bulla_cache_warm(bulla_call *call, bulla_provider *provider,
+                                                       bulla_cache_item *items, size_t num_items, unsigned parallelism);
 
 /* bulla_cache_stats_get fills `out_stats`. EINVAL when `cache` is not a cache. */
 BULLA_API BULLA_MUST_USE bulla_status bulla_cache_stats_get(bulla_provider *cache, bulla_call *call,

@@ -7,6 +7,8 @@
 #include "bulla/context.h"
 
 #define BULLA_CONTEXT_RESERVED "aws-crypto-" /* prefix no caller may use (structures.md, Encryption Context) */
+/* Under which a signed message carries its public key (default-cmm.md, Get Encryption Materials). */
+#define BULLA_CONTEXT_PUBLIC_KEY "aws-crypto-public-key"
 
 /* Like bulla_context_new, reserved keys allowed. */
 BULLA_MUST_USE bulla_status bulla_context_new_reserved(bulla_call *call, const bulla_pair *pairs, size_t num_pairs,

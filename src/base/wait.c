@@ -25,3 +25,22 @@ bulla_status bulla_wait_until(bulla_call *call, int64_t until_ns)
         sleep_for(call->env, left_ns < BULLA_WAIT_STEP_NS ? left_ns : BULLA_WAIT_STEP_NS);
     }
 }
+
+void bulla_cond_init(pthread_cond_t *cond)
+{
+    pthread_condattr_t clock;
+    (void)pthread_condattr_init(&clock);
+    (void)pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(cond, &clock);
+    (void)pthread_condattr_destroy(&clock);
+}
+
+void bulla_cond_doze(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t ns)
+{
+    struct timespec until;
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    int64_t end_ns = until.tv_nsec + (ns < BULLA_WAIT_STEP_NS ? ns : BULLA_WAIT_STEP_NS);
+    until.tv_sec += (time_t)(end_ns / 1000000000);
+    until.tv_nsec = (long)(end_ns % 1000000000);
+    (void)pthread_cond_timedwait(cond, lock, &until);
+}

@@ -5,9 +5,18 @@
 
 #include "bulla/call.h"
 
+#include <pthread.h>
+
 #define BULLA_WAIT_STEP_NS INT64_C(50000000) /* a cancellation is noticed within it */
 
 /* Waits until env's ticks reach `until_ns`. ECANCELLED or EDEADLINE when the call ends before. */
 BULLA_MUST_USE bulla_status bulla_wait_until(bulla_call *call, int64_t until_ns);
+
+/* A condition that is waited for with bulla_cond_doze. */
+void bulla_cond_init(pthread_cond_t *cond);
+
+/* Waits until somebody signals, for `ns` or for one step, whichever is shortest, in real time whatever env's clock
+ * does: the caller looks around and comes back. */
+void bulla_cond_doze(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t ns);
 
 #endif

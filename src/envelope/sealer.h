@@ -36,7 +36,4 @@ static inline void bulla_sealer_auto(bulla_sealer *sealer)
     bulla_sealer_done(sealer);
 }
 
-/* The context key under which a signed message carries its public key (default-cmm.md, Get Encryption Materials). */
-#define BULLA_CONTEXT_PUBLIC_KEY "aws-crypto-public-key"
-
 #endif

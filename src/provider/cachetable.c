@@ -18,8 +18,9 @@ struct bulla_cacheentry {
     bulla_cacheentry *chain;         /* the next of its bucket; later, of what is to be released */
     bulla_cacheentry *newer, *older; /* ring of the shard, by expiry */
     uint64_t hash, uses;
-    int64_t expires_ns;
+    int64_t soft_ns, expires_ns; /* soft: not after expires */
     bulla_secret *dek;
+    uint8_t refusal; /* bulla_status */
     bool referenced; /* hit since the clock's hand passed */
     uint8_t turns;   /* how often another lane than the last one hit it, up to SHARED_TURNS */
     unsigned lane;   /* that hit it last */
@@ -29,7 +30,7 @@ struct bulla_cacheentry {
 
 struct bulla_cacheshard {
     uint32_t locked;
-    int64_t next_expiry_ns; /* not after the first expiry of an entry */
+    int64_t next_expiry_ns; /* not after the first time at which an entry must go */
     bulla_cacheentry *oldest, *hand;
     uint64_t hits, misses, expired, used_up, evicted, purged;
     uint8_t pad[48];
@@ -38,8 +39,8 @@ _Static_assert(sizeof(struct bulla_cacheshard) == 128, "two lines: neighbours do
 
 /* Counters that every shard shares: in the table's memory, on a line of their own. */
 typedef struct counters {
-    uint64_t generation, num_entries, sweep_cursor;
-    uint8_t pad[40];
+    uint64_t generation, num_entries, num_bytes, sweep_cursor;
+    uint8_t pad[32];
 } counters;
 
 static inline void cpu_relax(void)
@@ -98,6 +99,7 @@ bulla_status bulla_cachetable_init(bulla_cachetable *table, bulla_call *call, co
     counters *counts = (counters *)(void *)memory;
     table->generation = &counts->generation;
     table->num_entries = &counts->num_entries;
+    table->num_bytes = &counts->num_bytes;
     table->sweep_cursor = &counts->sweep_cursor;
     table->shards = (bulla_cacheshard *)(void *)(memory + sizeof(counters));
     table->buckets = (bulla_cacheentry **)(void *)(memory + sizeof(counters) + shards_len);
@@ -135,6 +137,11 @@ static inline bool same_bytes(const uint8_t *a, const uint8_t *b, size_t len)
     for (; i < len; i++)
         differ |= (uint64_t)(a[i] ^ b[i]);
     return differ == 0;
+}
+
+static inline size_t entry_bytes(const bulla_cacheentry *entry)
+{
+    return entry->lens[0] + entry->lens[1] + entry->lens[2] + entry->lens[3];
 }
 
 static inline bool entry_is(const bulla_cacheentry *entry, const bulla_cachekey *key)
@@ -186,8 +193,10 @@ static void entry_link(bulla_cachetable *table, bulla_cacheshard *shard, bulla_c
     entry->chain = *bucket;
     *bucket = entry;
     ring_insert(shard, entry);
-    if (entry->expires_ns < shard->next_expiry_ns) shard->next_expiry_ns = entry->expires_ns;
+    if (entry->expires_ns + table->keep_ns < shard->next_expiry_ns)
+        shard->next_expiry_ns = entry->expires_ns + table->keep_ns;
     (void)__atomic_fetch_add(table->num_entries, 1, __ATOMIC_RELAXED);
+    (void)__atomic_fetch_add(table->num_bytes, entry_bytes(entry), __ATOMIC_RELAXED);
 }
 
 /* Moves an entry to the list of those to release once the lock is given back. */
@@ -205,16 +214,18 @@ static void entry_drop(bulla_cachetable *table, bulla_cacheshard *shard, bulla_c
     entry->chain = *dropped;
     *dropped = entry;
     (void)__atomic_fetch_sub(table->num_entries, 1, __ATOMIC_RELAXED);
+    (void)__atomic_fetch_sub(table->num_bytes, entry_bytes(entry), __ATOMIC_RELAXED);
 }
 
 /* The ring is in the order of expiry. */
 static void shard_sweep(bulla_cachetable *table, bulla_cacheshard *shard, int64_t now_ns, bulla_cacheentry **dropped)
 {
-    for (unsigned i = 0; i < SWEEP_STEPS && shard->oldest != NULL && shard->oldest->expires_ns <= now_ns; i++) {
+    int64_t ended_ns = now_ns - table->keep_ns;
+    for (unsigned i = 0; i < SWEEP_STEPS && shard->oldest != NULL && shard->oldest->expires_ns <= ended_ns; i++) {
         shard->expired++;
         entry_drop(table, shard, shard->oldest, dropped);
     }
-    shard->next_expiry_ns = shard->oldest == NULL ? INT64_MAX : shard->oldest->expires_ns;
+    shard->next_expiry_ns = shard->oldest == NULL ? INT64_MAX : shard->oldest->expires_ns + table->keep_ns;
 }
 
 static bulla_cachehit entry_use(bulla_cachetable *table, bulla_cacheshard *shard, bulla_cacheentry *entry,
@@ -226,7 +237,11 @@ static bulla_cachehit entry_use(bulla_cachetable *table, bulla_cacheshard *shard
         entry->lane = lane;
         if (entry->turns < SHARED_TURNS) entry->turns++;
     }
-    bulla_cachehit hit = {bulla_secret_ref(entry->dek), entry->expires_ns, entry->turns == SHARED_TURNS};
+    bulla_cachehit hit = {.dek = bulla_secret_ref(entry->dek),
+                          .soft_ns = entry->soft_ns,
+                          .expires_ns = entry->expires_ns,
+                          .refusal = (bulla_status)entry->refusal,
+                          .shared = entry->turns == SHARED_TURNS};
     if (BULLA_LIKELY(table->max_uses == 0 || ++entry->uses < table->max_uses)) return hit;
     shard->used_up++;
     entry_drop(table, shard, entry, dropped);
@@ -274,18 +289,31 @@ static __attribute__((noinline)) void sweep_another(bulla_cachetable *table, int
     if (table->origin != NULL) sweep_another(table->origin, now_ns);
 }
 
-bulla_cachehit bulla_cachetable_find(bulla_cachetable *table, const bulla_cachekey *key, int64_t now_ns)
+/* With the shard's lock held: an entry that is near its end. */
+static __attribute__((noinline)) bulla_cachehit entry_use_late(bulla_cachetable *table, bulla_cacheshard *shard,
+                                                               bulla_cacheentry *entry, unsigned lane,
+                                                               bulla_cacheentry **dropped)
+{
+    entry->soft_ns = entry->expires_ns;
+    bulla_cachehit hit = entry_use(table, shard, entry, lane, dropped);
+    hit.is_due = true;
+    return hit;
+}
+
+static inline bulla_cachehit find(bulla_cachetable *table, const bulla_cachekey *key, int64_t now_ns, unsigned misses)
 {
     bulla_cacheshard *shard = shard_of(table, key->hash);
     bulla_cacheentry *dropped = NULL;
-    bulla_cachehit hit = {NULL, 0, false};
+    bulla_cachehit hit = {.dek = NULL};
     shard_lock(shard);
     if (BULLA_UNLIKELY(now_ns >= shard->next_expiry_ns)) shard_sweep(table, shard, now_ns, &dropped);
     bulla_cacheentry *entry = chain_find(table, key);
-    if (BULLA_LIKELY(entry != NULL && now_ns < entry->expires_ns))
+    if (BULLA_LIKELY(entry != NULL && now_ns < entry->soft_ns))
         hit = entry_use(table, shard, entry, key->lane, &dropped);
+    else if (entry != NULL && now_ns < entry->expires_ns)
+        hit = entry_use_late(table, shard, entry, key->lane, &dropped);
     else
-        shard->misses++;
+        shard->misses += misses;
     bool sweep_due = hit.dek != NULL && shard->hits % HITS_PER_SWEEP == 0;
     shard_unlock(shard);
     if (BULLA_UNLIKELY(dropped != NULL)) release(table, dropped);
@@ -293,21 +321,60 @@ bulla_cachehit bulla_cachetable_find(bulla_cachetable *table, const bulla_cachek
     return hit;
 }
 
+bulla_cachehit bulla_cachetable_find(bulla_cachetable *table, const bulla_cachekey *key, int64_t now_ns)
+{
+    return find(table, key, now_ns, 1);
+}
+
+bulla_cachehit bulla_cachetable_find_again(bulla_cachetable *table, const bulla_cachekey *key, int64_t now_ns)
+{
+    return find(table, key, now_ns, 0);
+}
+
+bulla_cachehit bulla_cachetable_find_stale(bulla_cachetable *table, const bulla_cachekey *key, int64_t now_ns)
+{
+    bulla_cacheshard *shard = shard_of(table, key->hash);
+    bulla_cacheentry *dropped = NULL;
+    bulla_cachehit hit = {.dek = NULL};
+    shard_lock(shard);
+    bulla_cacheentry *entry = chain_find(table, key);
+    if (entry != NULL && now_ns < entry->expires_ns + table->keep_ns)
+        hit = entry_use(table, shard, entry, key->lane, &dropped);
+    shard_unlock(shard);
+    release(table, dropped);
+    return hit;
+}
+
+int64_t bulla_cachetable_end_ns(bulla_cachetable *table, const bulla_cachekey *key)
+{
+    bulla_cacheshard *shard = shard_of(table, key->hash);
+    shard_lock(shard);
+    const bulla_cacheentry *entry = chain_find(table, key);
+    int64_t end_ns = entry == NULL ? 0 : entry->expires_ns;
+    shard_unlock(shard);
+    return end_ns;
+}
+
 uint64_t bulla_cachetable_generation(const bulla_cachetable *table)
 {
     return __atomic_load_n(table->generation, __ATOMIC_ACQUIRE);
 }
 
-static bulla_cacheentry *entry_new(const bulla_cachetable *table, const bulla_cachekey *key, bulla_secret *dek,
-                                   int64_t expires_ns)
+static bulla_cacheentry *entry_new(const bulla_cachetable *table, const bulla_cachekey *key,
+                                   const bulla_cachevalue *value)
 {
     size_t len = 0;
     for (size_t i = 0; i < 4; i++)
         len += key->parts[i].len;
+    if (table->max_bytes != 0 && len > table->max_bytes) return NULL;
     bulla_cacheentry *entry = table->env->alloc(table->env->arg, sizeof *entry + len);
     if (entry == NULL) return NULL;
-    *entry = (bulla_cacheentry){
-        .hash = key->hash, .expires_ns = expires_ns, .dek = bulla_secret_ref(dek), .lane = key->lane};
+    *entry = (bulla_cacheentry){.hash = key->hash,
+                                .soft_ns = value->soft_ns,
+                                .expires_ns = value->expires_ns,
+                                .dek = bulla_secret_ref(value->dek),
+                                .refusal = (uint8_t)value->refusal,
+                                .lane = key->lane};
     uint8_t *at = entry->bytes;
     for (size_t i = 0; i < 4; i++) {
         bulla_copy(at, key->parts[i].data, key->parts[i].len);
@@ -317,8 +384,14 @@ static bulla_cacheentry *entry_new(const bulla_cachetable *table, const bulla_ca
     return entry;
 }
 
+static bool is_over_full(const bulla_cachetable *table)
+{
+    return __atomic_load_n(table->num_entries, __ATOMIC_RELAXED) > table->max_entries ||
+           (table->max_bytes != 0 && __atomic_load_n(table->num_bytes, __ATOMIC_RELAXED) > table->max_bytes);
+}
+
 /* Takes one entry out, from the first shard that has one to give. */
-static void evict_one(bulla_cachetable *table, uint64_t hash, const bulla_cacheentry *keep)
+static bool evict_one(bulla_cachetable *table, uint64_t hash, const bulla_cacheentry *keep)
 {
     bulla_cacheentry *dropped = NULL;
     for (size_t i = 0; i < table->num_shards && dropped == NULL; i++) {
@@ -327,13 +400,15 @@ static void evict_one(bulla_cachetable *table, uint64_t hash, const bulla_cachee
         shard_evict(table, shard, keep, &dropped);
         shard_unlock(shard);
     }
+    bool evicted = dropped != NULL;
     release(table, dropped);
+    return evicted;
 }
 
-void bulla_cachetable_put(bulla_cachetable *table, const bulla_cachekey *key, bulla_secret *dek, int64_t now_ns,
-                          int64_t expires_ns, uint64_t generation)
+void bulla_cachetable_put(bulla_cachetable *table, const bulla_cachekey *key, const bulla_cachevalue *value,
+                          int64_t now_ns, uint64_t generation)
 {
-    bulla_cacheentry *entry = entry_new(table, key, dek, expires_ns), *dropped = NULL;
+    bulla_cacheentry *entry = entry_new(table, key, value), *dropped = NULL;
     if (entry == NULL) return; /* a cache without memory is slower, not broken */
     bulla_cacheshard *shard = shard_of(table, key->hash);
     shard_lock(shard);
@@ -348,8 +423,22 @@ void bulla_cachetable_put(bulla_cachetable *table, const bulla_cachekey *key, bu
         dropped = entry;
     }
     release(table, dropped);
-    if (__atomic_load_n(table->num_entries, __ATOMIC_RELAXED) > table->max_entries) evict_one(table, key->hash, entry);
+    while (is_over_full(table) && evict_one(table, key->hash, entry)) {
+    }
     sweep_another(table, now_ns);
+}
+
+/* The count goes up before the entry goes, as in a purge, and within the lock that a put of this key takes. */
+void bulla_cachetable_forget(bulla_cachetable *table, const bulla_cachekey *key, bool always)
+{
+    bulla_cacheshard *shard = shard_of(table, key->hash);
+    bulla_cacheentry *dropped = NULL;
+    shard_lock(shard);
+    bulla_cacheentry *known = chain_find(table, key);
+    if (known != NULL || always) (void)__atomic_fetch_add(table->generation, 1, __ATOMIC_ACQ_REL);
+    if (known != NULL) entry_drop(table, shard, known, &dropped);
+    shard_unlock(shard);
+    release(table, dropped);
 }
 
 static bool has_prefix(const bulla_cacheentry *entry, bulla_view key_id)
@@ -402,4 +491,17 @@ void bulla_cachetable_stats(bulla_cachetable *table, int64_t now_ns, bulla_cache
         release(table, dropped);
     }
     out_stats->entries = __atomic_load_n(table->num_entries, __ATOMIC_RELAXED);
+    out_stats->bytes = __atomic_load_n(table->num_bytes, __ATOMIC_RELAXED);
+}
+
+int64_t bulla_cachetable_first_end_ns(bulla_cachetable *table)
+{
+    int64_t first_ns = INT64_MAX;
+    for (size_t i = 0; i < table->num_shards; i++) {
+        bulla_cacheshard *shard = &table->shards[i];
+        shard_lock(shard);
+        if (shard->oldest != NULL && shard->oldest->expires_ns < first_ns) first_ns = shard->oldest->expires_ns;
+        shard_unlock(shard);
+    }
+    return first_ns;
 }

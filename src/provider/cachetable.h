@@ -19,14 +19,17 @@ typedef struct bulla_cachetable {
     const bulla_env *env;
     struct bulla_cachetable
         *origin;          /* of a table of copies: what is swept with it, for hits do not get there. Or NULL */
-    bulla_secret *memory; /* holds what the next five point to */
+    bulla_secret *memory; /* holds what the next six point to */
     bulla_cacheshard *shards;
     bulla_cacheentry **buckets;
     uint64_t *generation; /* counts purges */
     uint64_t *num_entries;
+    uint64_t *num_bytes; /* of the parts of all entries */
     uint64_t *sweep_cursor;
     size_t num_shards, buckets_per_shard; /* powers of two */
     uint64_t max_entries, max_uses;
+    uint64_t max_bytes; /* 0: no limit */
+    int64_t keep_ns;    /* how long an entry stays after its end, for bulla_cachetable_find_stale */
 } bulla_cachetable;
 
 /* What an entry is found by. Views are borrowed. */
@@ -36,10 +39,20 @@ typedef struct bulla_cachekey {
     unsigned lane;       /* of the thread that asks */
 } bulla_cachekey;
 
-typedef struct bulla_cachehit {
-    bulla_secret *dek; /* one more reference; NULL: a miss */
+/* What is kept under it. */
+typedef struct bulla_cachevalue {
+    bulla_secret *dek;    /* NULL in a table of refusals */
+    bulla_status refusal; /* there: what the store said */
+    int64_t soft_ns;      /* from then on the first hit says that a refresh is due */
     int64_t expires_ns;
+} bulla_cachevalue;
+
+typedef struct bulla_cachehit {
+    bulla_secret *dek; /* one more reference; NULL: a miss, or a refusal */
+    int64_t soft_ns, expires_ns;
+    bulla_status refusal;
     bool shared; /* threads of several lanes take turns with this entry */
+    bool is_due; /* this hit, and no later one, is to see to a refresh */
 } bulla_cachehit;
 
 /* `call` may be NULL: nobody to tell. Entries come from env's allocator. */
@@ -49,17 +62,32 @@ void bulla_cachetable_done(bulla_cachetable *table);
 
 bulla_cachehit bulla_cachetable_find(bulla_cachetable *table, const bulla_cachekey *key, int64_t now_ns);
 
+/* The same for somebody who has been told before that it is not there: a second miss is not counted. */
+bulla_cachehit bulla_cachetable_find_again(bulla_cachetable *table, const bulla_cachekey *key, int64_t now_ns);
+
+/* An entry that is past its end by less than keep_ns, or not at all. */
+bulla_cachehit bulla_cachetable_find_stale(bulla_cachetable *table, const bulla_cachekey *key, int64_t now_ns);
+
+/* When the entry ends; 0 when there is none. Not a use of it. */
+int64_t bulla_cachetable_end_ns(bulla_cachetable *table, const bulla_cachekey *key);
+
 /* To be read before the store is asked, for bulla_cachetable_put. */
 uint64_t bulla_cachetable_generation(const bulla_cachetable *table);
 
-/* Takes a reference to `dek`. Nothing is put when there was a purge since `generation`, or no memory. */
-void bulla_cachetable_put(bulla_cachetable *table, const bulla_cachekey *key, bulla_secret *dek, int64_t now_ns,
-                          int64_t expires_ns, uint64_t generation);
+/* Takes a reference to the value's key. Nothing is put when there was a purge since `generation`, or no memory. */
+void bulla_cachetable_put(bulla_cachetable *table, const bulla_cachekey *key, const bulla_cachevalue *value,
+                          int64_t now_ns, uint64_t generation);
+
+/* Removes one entry, and forbids what was asked before and is about to be put: always, or only when there was one. */
+void bulla_cachetable_forget(bulla_cachetable *table, const bulla_cachekey *key, bool always);
 
 /* Removes the entries whose info starts with `key_id`. */
 void bulla_cachetable_purge(bulla_cachetable *table, bulla_view key_id);
 
-/* Adds up everything but ttl_ms, after letting go of what has expired. */
+/* Adds up what a table counts, after letting go of what is past its time. */
 void bulla_cachetable_stats(bulla_cachetable *table, int64_t now_ns, bulla_cache_stats *out_stats);
+
+/* The end of the entry that ends first; INT64_MAX when there is none. */
+int64_t bulla_cachetable_first_end_ns(bulla_cachetable *table);
 
 #endif

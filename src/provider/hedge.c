@@ -14,7 +14,6 @@
 
 #include <pthread.h>
 #include <string.h>
-#include <time.h>
 
 #define MAX_THREADS 8u
 #define MAX_JOBS 64u
@@ -106,17 +105,6 @@ static void contest_drop(bulla_job *job)
     contest_unref(contest_of(job));
 }
 
-/* With the lock held: a wait that looks around. */
-static void contest_wait(contest *held, int64_t ns)
-{
-    struct timespec until;
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    int64_t end_ns = until.tv_nsec + (ns < BULLA_WAIT_STEP_NS ? ns : BULLA_WAIT_STEP_NS);
-    until.tv_sec += (time_t)(end_ns / 1000000000);
-    until.tv_nsec = (long)(end_ns % 1000000000);
-    (void)pthread_cond_timedwait(&held->changed, &held->lock, &until);
-}
-
 /* With the lock held. False: the caller has its answer, or the budget allows no more. */
 static bool contest_begin(contest *held, bulla_call *call)
 {
@@ -124,7 +112,7 @@ static bool contest_begin(contest *held, bulla_call *call)
     for (int64_t left_ns = held->due_ns - env->ticks_ns(env->arg); held->state == WAITING && left_ns > 0;
          left_ns = held->due_ns - env->ticks_ns(env->arg)) {
         if (bulla_call_check(call) != BULLA_OK) return false;
-        contest_wait(held, left_ns);
+        bulla_cond_doze(&held->changed, &held->lock, left_ns);
     }
     if (held->state != WAITING || !bulla_budget_spend(&held->hedge->budget)) return false;
     held->state = ASKING;
@@ -171,13 +159,9 @@ static contest *contest_new(bulla_hedge *hedge, bulla_call *call, const bulla_re
 {
     bulla_call aside = {.env = call->env};
     void *memory = NULL;
-    pthread_condattr_t clock;
     if (bulla_alloc(&aside, sizeof(contest), &memory) != BULLA_OK) return NULL;
     contest *made = memory;
-    (void)pthread_condattr_init(&clock);
-    (void)pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&made->changed, &clock);
-    (void)pthread_condattr_destroy(&clock);
+    bulla_cond_init(&made->changed);
     (void)pthread_mutex_init(&made->lock, NULL);
     made->job = (bulla_job){.run = contest_run, .drop = contest_drop};
     made->hedge = hedge;
@@ -215,7 +199,7 @@ static void await_second(contest *held, bulla_call *call, bulla_status status)
     bulla_failure first = bulla_failure_of(call);
     if (bulla_status_class(status) == BULLA_CLASS_STOP) return;
     while (held->state == ASKING && bulla_call_check(call) == BULLA_OK)
-        contest_wait(held, BULLA_WAIT_STEP_NS);
+        bulla_cond_doze(&held->changed, &held->lock, BULLA_WAIT_STEP_NS);
     bulla_failure_set(call, &first);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One row for each provider and each wrapper. */
-#include "contract/provider_contract.h"
+#include "contract/wrapper_rows.h"
 #include "crypto/rsa.h"
 #include "fakes/flaky_provider.h"
 #include "fakes/memory_provider.h"
@@ -57,14 +57,6 @@ static bulla_status make_memory(const contract_row *row, bulla_call *call, unsig
     return memory_provider_new(call, "memory-key", (uint8_t)(1 + which), out_provider);
 }
 
-static bulla_status make_cache(const contract_row *row, bulla_call *call, unsigned which, bulla_provider **out_provider)
-{
-    static const bulla_cache_options options = {.size = sizeof options, .ttl_ms = 60000, .max_entries = 100};
-    BULLA_AUTO(bulla_provider) *inner = NULL;
-    BULLA_TRY(row->inner->make(row->inner, call, which, &inner));
-    return bulla_cache_new(call, inner, &options, out_provider);
-}
-
 static bulla_status make_flaky(const contract_row *row, bulla_call *call, unsigned which, bulla_provider **out_provider)
 {
     BULLA_AUTO(bulla_provider) *inner = NULL;
@@ -89,6 +81,10 @@ static const contract_row env_row = {.name = "env", .make = make_env};
 static const contract_row rsa_row = {.name = "rsa", .make = make_rsa, .ignores_context = true};
 static const contract_row memory_row = {.name = "memory", .make = make_memory};
 static const contract_row cached_row = {.name = "cache over file", .make = make_cache, .inner = &file_row};
+static const contract_row faulty_row = {.name = "faulty", .make = make_faulty, .inner = &memory_row};
+static const contract_row retry_row = {.name = "retry", .make = make_retry, .inner = &faulty_row};
+static const contract_row breaker_row = {.name = "breaker", .make = make_breaker, .inner = &retry_row};
+static const contract_row failover_row = {.name = "failover", .make = make_failover, .inner = &breaker_row};
 
 const contract_row contract_rows[] = {
     {.name = "file", .make = make_file},
@@ -102,6 +98,22 @@ const contract_row contract_rows[] = {
     {.name = "cache over cache over file", .make = make_cache, .inner = &cached_row},
     {.name = "flaky over memory", .make = make_flaky, .inner = &memory_row, .down_set = flaky_down_set},
     {.name = "slow over file", .make = make_slow, .inner = &file_row},
+    {.name = "cache with everything over memory", .make = make_full_cache, .inner = &memory_row},
+    {.name = "cache with everything over file", .make = make_full_cache, .inner = &file_row},
+    {.name = "retry over memory", .make = make_retry, .inner = &memory_row},
+    {.name = "retry over file", .make = make_retry, .inner = &file_row},
+    {.name = "breaker over memory", .make = make_breaker, .inner = &memory_row},
+    {.name = "breaker over file", .make = make_breaker, .inner = &file_row},
+    {.name = "failover over memory", .make = make_failover, .inner = &memory_row},
+    {.name = "failover over file", .make = make_failover, .inner = &file_row},
+    {.name = "replicas over memory", .make = make_replicas, .inner = &memory_row},
+    {.name = "replicas over file", .make = make_replicas, .inner = &file_row},
+    {.name = "retry over a faulty store", .make = make_retry, .inner = &faulty_row, .down_set = faulty_down_set},
+    {.name = "failover, breaker and retry over faulty stores",
+     .make = make_failover,
+     .inner = &breaker_row,
+     .down_set = faulty_down_set},
+    {.name = "the whole stack over faulty stores", .make = make_full_cache, .inner = &failover_row},
 };
 const size_t num_contract_rows = BULLA_LEN(contract_rows);
 

@@ -1,0 +1,572 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The unwrap cache past the plain hit: outages, refusals, refreshes, limits of bytes, reuse on encrypt. */
+#include "base/bytes.h"
+#include "base/context.h"
+#include "base/secret.h"
+#include "cmocka_all.h"
+#include "fakes/fake_env.h"
+#include "fakes/memory_provider.h"
+#include "fakes/scripted_provider.h"
+#include "provider/provider.h"
+
+#include <time.h>
+
+#define NUM_KEYS 20u
+#define ALL ((bulla_view){NULL, 0})
+
+static fake_env fake;
+static bulla_call call;
+static bulla_provider *memory, *cache;
+static scripted_provider *script;
+static bulla_wrapped *wrapped[NUM_KEYS];
+static bulla_secret *deks[NUM_KEYS];
+
+static int setup(void **state)
+{
+    (void)state;
+    fake_env_init(&fake);
+    bulla_call_init(&call, &fake.env);
+    cache = NULL;
+    if (memory_provider_new(&call, "key", 1, &memory) != BULLA_OK ||
+        scripted_provider_new(&call, memory, &fake, &script) != BULLA_OK)
+        return 1;
+    for (size_t i = 0; i < NUM_KEYS; i++)
+        if (bulla_provider_datakey(memory, &call, NULL, 32, &deks[i], &wrapped[i]) != BULLA_OK) return 1;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    bulla_provider_unref(BULLA_TAKE(cache));
+    bulla_provider_unref(&script->base.base);
+    bulla_provider_unref(memory);
+    for (size_t i = 0; i < NUM_KEYS; i++) {
+        bulla_wrapped_free(BULLA_TAKE(wrapped[i]));
+        bulla_secret_unref(BULLA_TAKE(deks[i]));
+    }
+    return fake.num_live != 0;
+}
+
+static void cache_open(bulla_cache_options options)
+{
+    options.size = sizeof options;
+    assert_ok(bulla_cache_new(&call, &script->base.base, &options, &cache));
+}
+
+static bulla_status unwrap(size_t i)
+{
+    BULLA_AUTO(bulla_secret) *dek = NULL;
+    bulla_status status = bulla_provider_unwrap(cache, &call, NULL, wrapped[i], &dek);
+    if (status == BULLA_OK) assert_true(bulla_view_equal(bulla_secret_borrow(dek), bulla_secret_borrow(deks[i])));
+    return status;
+}
+
+static bulla_cache_stats stats(void)
+{
+    bulla_cache_stats got;
+    assert_ok(bulla_cache_stats_get(cache, &call, &got));
+    return got;
+}
+
+static size_t times_asked(void)
+{
+    return __atomic_load_n(&script->num_calls, __ATOMIC_RELAXED);
+}
+
+static bool comes_true(bool (*is_so)(void))
+{
+    static const struct timespec millisecond = {0, 1000000};
+    for (int i = 0; i < 10000 && !is_so(); i++)
+        (void)nanosleep(&millisecond, NULL);
+    return is_so();
+}
+
+/* --- outages --- */
+
+static void test_an_outage_is_bridged_within_the_window_and_no_longer(void **state)
+{
+    (void)state;
+    cache_open((bulla_cache_options){.ttl_ms = 1000, .offline_window_ms = 5000});
+    assert_ok(unwrap(0));
+    memory_provider_down_set(memory, true);
+    fake_env_advance_ms(&fake, 1000);
+    assert_ok(unwrap(0));
+    assert_status(call.status, BULLA_OK);
+    fake_env_advance_ms(&fake, 4999);
+    assert_ok(unwrap(0));
+    assert_int_equal(stats().offline_hits, 2);
+    assert_true(stats().is_offline);
+    fake_env_advance_ms(&fake, 1);
+    assert_status(unwrap(0), BULLA_EUNAVAIL);
+}
+
+static void test_each_kind_of_silence_is_bridged_and_nothing_else(void **state)
+{
+    (void)state;
+    static const struct {
+        bulla_status answer;
+        bool bridged;
+    } cases[] = {{BULLA_EUNAVAIL, true}, {BULLA_ETHROTTLED, true},  {BULLA_EDEADLINE, true}, {BULLA_ECANCELLED, false},
+                 {BULLA_EAUTHN, false},  {BULLA_EINTEGRITY, false}, {BULLA_ENOKEY, false},   {BULLA_ESTATE, false},
+                 {BULLA_EAUTHZ, false},  {BULLA_EDESTROYED, false}, {BULLA_EBUSY, false},    {BULLA_ECONTRACT, false}};
+    for (size_t i = 0; i < BULLA_LEN(cases); i++) {
+        const scripted_step step = {.status = cases[i].answer};
+        cache_open((bulla_cache_options){.ttl_ms = 1000, .offline_window_ms = 5000});
+        assert_ok(unwrap(0));
+        fake_env_advance_ms(&fake, 1000);
+        scripted_provider_play(script, &step, 1);
+        assert_status(unwrap(0), cases[i].bridged ? BULLA_OK : cases[i].answer);
+        bulla_provider_unref(BULLA_TAKE(cache));
+        scripted_provider_play(script, NULL, 0);
+    }
+}
+
+static void test_what_the_store_refused_once_is_gone(void **state)
+{
+    (void)state;
+    static const bulla_status refusals[] = {BULLA_ESTATE, BULLA_EDESTROYED, BULLA_EAUTHZ, BULLA_ENOKEY,
+                                            BULLA_EINTEGRITY};
+    cache_open((bulla_cache_options){.ttl_ms = 1000, .offline_window_ms = 5000});
+    for (size_t i = 0; i < BULLA_LEN(refusals); i++) {
+        const scripted_step steps[] = {{.status = refusals[i]}, {.status = BULLA_EUNAVAIL}};
+        assert_ok(unwrap(i));
+        fake_env_advance_ms(&fake, 1000);
+        scripted_provider_play(script, steps, 2);
+        assert_status(unwrap(i), refusals[i]);
+        assert_status(unwrap(i), BULLA_EUNAVAIL);
+        scripted_provider_play(script, NULL, 0);
+    }
+}
+
+static void test_what_was_purged_is_gone_in_an_outage_too(void **state)
+{
+    (void)state;
+    cache_open((bulla_cache_options){.ttl_ms = 1000, .offline_window_ms = 5000});
+    assert_ok(unwrap(0));
+    memory_provider_down_set(memory, true);
+    fake_env_advance_ms(&fake, 1000);
+    assert_ok(unwrap(0));
+    bulla_provider_purge(cache, bulla_view_text("key"));
+    assert_status(unwrap(0), BULLA_EUNAVAIL);
+}
+
+static void test_an_outage_is_told_once_and_its_end_too(void **state)
+{
+    (void)state;
+    cache_open((bulla_cache_options){.ttl_ms = 1000, .offline_window_ms = 60000});
+    for (size_t i = 0; i < 5; i++)
+        assert_ok(unwrap(i));
+    fake_env_advance_ms(&fake, 1000);
+    memory_provider_down_set(memory, true);
+    for (size_t i = 0; i < 5; i++)
+        assert_ok(unwrap(i));
+    assert_int_equal(fake.num_logged, 1);
+    assert_non_null(strstr(fake.last_line, "serve for up to 60000 ms past their time"));
+    memory_provider_down_set(memory, false);
+    assert_ok(unwrap(10)); /* never opened before: it is asked for */
+    assert_int_equal(fake.num_logged, 2);
+    assert_non_null(strstr(fake.last_line, "answers again"));
+    assert_false(stats().is_offline);
+}
+
+/* Once the outage is known, those who can be served are, and nobody waits for the store. */
+static void test_a_known_outage_costs_one_request_a_second(void **state)
+{
+    (void)state;
+    cache_open((bulla_cache_options){.ttl_ms = 1000, .offline_window_ms = 600000});
+    for (size_t i = 0; i < NUM_KEYS; i++)
+        assert_ok(unwrap(i));
+    memory_provider_down_set(memory, true);
+    fake_env_advance_ms(&fake, 1000);
+    scripted_provider_play(script, NULL, 0);
+    for (size_t second = 0; second < 30; second++) {
+        for (size_t i = 0; i < NUM_KEYS; i++)
+            assert_ok(unwrap(i));
+        fake_env_advance_ms(&fake, 1000);
+    }
+    assert_in_range(times_asked(), 1, 30);
+    assert_int_equal(stats().offline_hits, 30 * NUM_KEYS);
+}
+
+static bool is_online(void)
+{
+    return !stats().is_offline;
+}
+
+static void test_the_end_of_an_outage_is_found_in_the_background(void **state)
+{
+    (void)state;
+    cache_open((bulla_cache_options){.ttl_ms = 1000, .offline_window_ms = 600000});
+    assert_ok(unwrap(0));
+    memory_provider_down_set(memory, true);
+    fake_env_advance_ms(&fake, 1000);
+    assert_ok(unwrap(0));
+    memory_provider_down_set(memory, false);
+    assert_ok(unwrap(0)); /* not yet */
+    assert_true(stats().is_offline);
+    fake_env_advance_ms(&fake, 1000);
+    assert_ok(unwrap(0)); /* served, and a thread asks */
+    assert_true(comes_true(is_online));
+    assert_int_equal(stats().offline_hits, 3);
+}
+
+/* --- refusals --- */
+
+static void test_a_refusal_of_the_bytes_is_remembered_for_a_moment(void **state)
+{
+    (void)state;
+    static const bulla_status kinds[] = {BULLA_ENOKEY, BULLA_EINTEGRITY};
+    cache_open((bulla_cache_options){.ttl_ms = 1000, .negative_ttl_ms = 100});
+    for (size_t i = 0; i < BULLA_LEN(kinds); i++) {
+        const scripted_step step = {.status = kinds[i]};
+        scripted_provider_play(script, &step, 1);
+        for (int n = 0; n < 10; n++)
+            assert_status(unwrap(i), kinds[i]);
+        assert_int_equal(times_asked(), 1);
+        assert_true(strlen(call.provider) > 0 && strstr(call.why, "ago") != NULL);
+        assert_ok(unwrap(10 + i)); /* and nobody else's */
+        fake_env_advance_ms(&fake, 100);
+        assert_ok(unwrap(i));
+    }
+    assert_int_equal(stats().negative_hits, 18);
+}
+
+static void test_outages_and_states_are_never_remembered(void **state)
+{
+    (void)state;
+    static const bulla_status kinds[] = {BULLA_EUNAVAIL, BULLA_ETHROTTLED, BULLA_EDEADLINE, BULLA_ESTATE,
+                                         BULLA_EAUTHZ,   BULLA_EAUTHN,     BULLA_EDESTROYED};
+    cache_open((bulla_cache_options){.ttl_ms = 1000, .negative_ttl_ms = 1000});
+    for (size_t i = 0; i < BULLA_LEN(kinds); i++) {
+        const scripted_step step = {.status = kinds[i]};
+        scripted_provider_play(script, &step, 1);
+        assert_status(unwrap(i), kinds[i]);
+        assert_ok(unwrap(i));
+    }
+    assert_int_equal(stats().negative_hits, 0);
+}
+
+static void test_a_purge_forgets_refusals(void **state)
+{
+    (void)state;
+    static const scripted_step step = {.status = BULLA_ENOKEY};
+    cache_open((bulla_cache_options){.ttl_ms = 1000, .negative_ttl_ms = 1000});
+    scripted_provider_play(script, &step, 1);
+    assert_status(unwrap(0), BULLA_ENOKEY);
+    bulla_provider_purge(cache, bulla_view_text("key"));
+    assert_ok(unwrap(0));
+}
+
+static void test_refusals_are_bounded(void **state)
+{
+    (void)state;
+    cache_open((bulla_cache_options){.ttl_ms = 1000, .negative_ttl_ms = 100000});
+    size_t before = fake.num_live;
+    bulla_wrapped damaged = *wrapped[0];
+    uint8_t blob[64];
+    memcpy(blob, damaged.blob.data, damaged.blob.len);
+    damaged.blob.data = blob;
+    for (uint16_t i = 1; i < 5000; i++) {
+        bulla_secret *dek = NULL;
+        blob[0] = wrapped[0]->blob.data[0] ^ (uint8_t)i;
+        blob[1] = wrapped[0]->blob.data[1] ^ (uint8_t)(i >> 8);
+        assert_status(bulla_provider_unwrap(cache, &call, NULL, &damaged, &dek), BULLA_EINTEGRITY);
+    }
+    assert_in_range(fake.num_live - before, 900, 1024);
+}
+
+/* --- refreshing --- */
+
+static bool is_refreshed(void)
+{
+    return stats().refreshed == 1;
+}
+
+static void test_an_entry_in_use_is_renewed_before_its_end(void **state)
+{
+    (void)state;
+    cache_open((bulla_cache_options){.ttl_ms = 1000, .refresh_ahead_ms = 200});
+    assert_ok(unwrap(0));
+    fake_env_advance_ms(&fake, 799);
+    assert_ok(unwrap(0));
+    assert_int_equal(times_asked(), 1);
+    fake_env_advance_ms(&fake, 101); /* chance takes away half of the time at most */
+    for (int i = 0; i < 5; i++)
+        assert_ok(unwrap(0));
+    assert_true(comes_true(is_refreshed));
+    assert_int_equal(times_asked(), 2);
+    fake_env_advance_ms(&fake, 700); /* the old entry would be gone */
+    memory_provider_down_set(memory, true);
+    assert_ok(unwrap(0));
+    assert_int_equal(stats().misses, 1);
+}
+
+static void test_an_entry_that_nobody_uses_is_not_renewed(void **state)
+{
+    (void)state;
+    cache_open((bulla_cache_options){.ttl_ms = 1000, .refresh_ahead_ms = 500});
+    assert_ok(unwrap(0));
+    fake_env_advance_ms(&fake, 1000);
+    assert_ok(unwrap(0));
+    assert_int_equal(stats().refreshed, 0);
+    assert_int_equal(stats().misses, 2);
+}
+
+static bool is_forgotten(void)
+{
+    return stats().entries == 0;
+}
+
+static void test_a_refresh_that_is_refused_ends_the_entry_at_once(void **state)
+{
+    (void)state;
+    cache_open((bulla_cache_options){.ttl_ms = 1000, .refresh_ahead_ms = 500, .offline_window_ms = 5000});
+    assert_ok(unwrap(0));
+    memory_provider_state_set(memory, BULLA_KEY_DISABLED);
+    fake_env_advance_ms(&fake, 800);
+    assert_ok(unwrap(0)); /* the last one */
+    assert_true(comes_true(is_forgotten));
+    assert_status(unwrap(0), BULLA_ESTATE);
+}
+
+static void purge_now(void *arg)
+{
+    (void)arg;
+    if (times_asked() == 2) bulla_provider_purge(cache, ALL);
+}
+
+static bool is_purged_and_refreshed(void)
+{
+    return stats().refreshed == 1 && stats().purged == 1;
+}
+
+static void test_a_purge_during_a_refresh_forbids_keeping_its_answer(void **state)
+{
+    (void)state;
+    cache_open((bulla_cache_options){.ttl_ms = 1000, .refresh_ahead_ms = 500});
+    assert_ok(unwrap(0));
+    script->hook = purge_now;
+    fake_env_advance_ms(&fake, 800);
+    assert_ok(unwrap(0));
+    assert_true(comes_true(is_purged_and_refreshed));
+    assert_int_equal(stats().entries, 0);
+}
+
+/* --- limits --- */
+
+static void test_the_limit_of_bytes_holds(void **state)
+{
+    (void)state;
+    size_t each = 6 + wrapped[0]->info.len + wrapped[0]->blob.len;
+    cache_open((bulla_cache_options){.ttl_ms = 1000, .max_bytes = 5 * each + 1});
+    for (size_t i = 0; i < NUM_KEYS; i++) {
+        assert_ok(unwrap(i));
+        assert_true(stats().bytes <= 5 * each + 1);
+    }
+    assert_int_equal(stats().entries, 5);
+    assert_int_equal(stats().bytes, 5 * each);
+    bulla_provider_purge(cache, ALL);
+    assert_int_equal(stats().bytes, 0);
+}
+
+static void test_what_is_larger_than_the_limit_is_not_kept(void **state)
+{
+    (void)state;
+    cache_open((bulla_cache_options){.ttl_ms = 1000, .max_bytes = 10});
+    assert_ok(unwrap(0));
+    assert_ok(unwrap(0));
+    assert_int_equal(times_asked(), 2);
+    assert_int_equal(stats().entries, 0);
+}
+
+static void test_stats_state_the_bound_and_the_age(void **state)
+{
+    (void)state;
+    cache_open((bulla_cache_options){.ttl_ms = 1000, .offline_window_ms = 7000});
+    assert_int_equal(stats().stale_bound_ms, 8000);
+    assert_int_equal(stats().oldest_ms, 0);
+    assert_ok(unwrap(0));
+    fake_env_advance_ms(&fake, 300);
+    assert_ok(unwrap(1));
+    fake_env_advance_ms(&fake, 200);
+    assert_int_equal(stats().oldest_ms, 500);
+    bulla_provider_unref(BULLA_TAKE(cache));
+    cache_open((bulla_cache_options){.ttl_ms = 1000, .reuse_ms = 5000});
+    assert_int_equal(stats().stale_bound_ms, 5000);
+}
+
+static void test_options_are_checked(void **state)
+{
+    (void)state;
+    const bulla_cache_options bad[] = {{.ttl_ms = 1000, .refresh_ahead_ms = 1000},
+                                       {.ttl_ms = 1000, .offline_window_ms = 86400001},
+                                       {.ttl_ms = 1000, .reuse_ms = 86400001},
+                                       {.ttl_ms = 1000, .negative_ttl_ms = 300001}};
+    for (size_t i = 0; i < BULLA_LEN(bad); i++) {
+        bulla_cache_options options = bad[i];
+        options.size = sizeof options;
+        assert_status(bulla_cache_new(&call, memory, &options, &cache), BULLA_EINVAL);
+    }
+    assert_null(cache);
+}
+
+static void test_every_shortage_of_memory_is_survived(void **state)
+{
+    (void)state;
+    const bulla_cache_options options = {.size = sizeof options,
+                                         .ttl_ms = 1000,
+                                         .refresh_ahead_ms = 10,
+                                         .offline_window_ms = 10,
+                                         .negative_ttl_ms = 10,
+                                         .reuse_ms = 10};
+    size_t live = fake.num_live, n = 1;
+    for (; n < 20; n++) {
+        fake_env_fail_alloc_in(&fake, n);
+        if (bulla_cache_new(&call, memory, &options, &cache) == BULLA_OK) break;
+        assert_status(call.status, BULLA_ENOMEM);
+        assert_int_equal(fake.num_live, live);
+    }
+    assert_in_range(n, 2, 10);
+}
+
+/* --- reuse on encrypt --- */
+
+static bulla_wrapped *make_key(uint64_t message_len, bulla_context *context)
+{
+    BULLA_AUTO(bulla_secret) *dek = NULL;
+    BULLA_AUTO(bulla_secret) *opened = NULL;
+    bulla_wrapped *made = NULL;
+    call.message_len = message_len;
+    assert_ok(bulla_provider_datakey(cache, &call, context, 32, &dek, &made));
+    assert_ok(bulla_provider_unwrap(memory, &call, context, made, &opened));
+    assert_true(bulla_view_equal(bulla_secret_borrow(dek), bulla_secret_borrow(opened)));
+    return made;
+}
+
+/* How many different keys `num` messages get. */
+static size_t keys_for(size_t num, uint64_t message_len, bulla_context *context)
+{
+    size_t before = memory_provider_counts(memory).datakeys;
+    for (size_t i = 0; i < num; i++)
+        bulla_wrapped_free(make_key(message_len, context));
+    return memory_provider_counts(memory).datakeys - before;
+}
+
+static void test_without_reuse_every_message_has_its_key(void **state)
+{
+    (void)state;
+    cache_open((bulla_cache_options){.ttl_ms = 1000});
+    assert_int_equal(keys_for(10, 100, NULL), 10);
+}
+
+static void test_messages_share_a_key_within_the_limits(void **state)
+{
+    (void)state;
+    cache_open((bulla_cache_options){.ttl_ms = 1000, .reuse_ms = 5000, .reuse_messages = 4});
+    assert_int_equal(keys_for(12, 100, NULL), 3);
+    assert_int_equal(stats().reused, 9);
+    bulla_wrapped_free(make_key(0, NULL));
+    fake_env_advance_ms(&fake, 4999);
+    assert_int_equal(keys_for(1, 0, NULL), 0);
+    fake_env_advance_ms(&fake, 1);
+    assert_int_equal(keys_for(1, 0, NULL), 1);
+}
+
+static void test_the_bytes_under_one_key_are_limited(void **state)
+{
+    (void)state;
+    cache_open((bulla_cache_options){.ttl_ms = 1000, .reuse_ms = 5000, .reuse_bytes = 1000});
+    assert_int_equal(keys_for(20, 100, NULL), 2);
+    assert_int_equal(keys_for(3, 0, NULL), 3);    /* of unknown length */
+    assert_int_equal(keys_for(3, 1001, NULL), 3); /* too long to share */
+    assert_int_equal(keys_for(3, 600, NULL), 3);
+}
+
+static void test_a_key_that_is_to_be_alone_is(void **state)
+{
+    (void)state;
+    cache_open((bulla_cache_options){.ttl_ms = 1000, .reuse_ms = 5000});
+    assert_int_equal(keys_for(1, 10, NULL), 1);
+    assert_int_equal(keys_for(3, BULLA_MESSAGE_ALONE, NULL), 3);
+    assert_int_equal(keys_for(3, 10, NULL), 0);
+}
+
+static void test_contexts_do_not_share(void **state)
+{
+    (void)state;
+    const bulla_pair one = {bulla_view_text("table"), bulla_view_text("one")};
+    const bulla_pair two = {bulla_view_text("table"), bulla_view_text("two")};
+    const bulla_pair sign = {bulla_view_text(BULLA_CONTEXT_PUBLIC_KEY), bulla_view_text("AAAA")};
+    BULLA_AUTO(bulla_context) *first = NULL, *second = NULL, *third = NULL;
+    assert_ok(bulla_context_new(&call, &one, 1, &first));
+    assert_ok(bulla_context_new(&call, &two, 1, &second));
+    assert_ok(bulla_context_new_reserved(&call, &sign, 1, &third));
+    cache_open((bulla_cache_options){.ttl_ms = 1000, .reuse_ms = 5000});
+    assert_int_equal(keys_for(5, 10, first), 1);
+    assert_int_equal(keys_for(5, 10, second), 1);
+    assert_int_equal(keys_for(5, 10, NULL), 1);
+    assert_int_equal(keys_for(5, 10, third), 5); /* a signed message's context is its own */
+}
+
+static void test_a_purge_and_a_rotation_end_reuse(void **state)
+{
+    (void)state;
+    uint32_t version = 0;
+    cache_open((bulla_cache_options){.ttl_ms = 1000, .reuse_ms = 5000});
+    assert_int_equal(keys_for(3, 10, NULL), 1);
+    bulla_provider_purge(cache, bulla_view_text("another key"));
+    assert_int_equal(keys_for(3, 10, NULL), 0);
+    bulla_provider_purge(cache, bulla_view_text("key"));
+    assert_int_equal(keys_for(3, 10, NULL), 1);
+    assert_ok(bulla_provider_rotate(cache, &call, &version));
+    assert_int_equal(keys_for(3, 10, NULL), 1);
+}
+
+static void test_reuse_is_bounded(void **state)
+{
+    (void)state;
+    cache_open((bulla_cache_options){.ttl_ms = 1000, .reuse_ms = 5000});
+    size_t before = fake.num_live;
+    for (uint32_t i = 0; i < 2000; i++) {
+        const bulla_pair pair = {bulla_view_text("number"), bulla_view_of(&i, sizeof i)};
+        BULLA_AUTO(bulla_context) *context = NULL;
+        if (bulla_context_new(&call, &pair, 1, &context) == BULLA_OK) bulla_wrapped_free(make_key(10, context));
+    }
+    assert_true(fake.num_live - before <= (size_t)3 * 256);
+}
+
+int main(void)
+{
+#define WITH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        WITH(test_an_outage_is_bridged_within_the_window_and_no_longer),
+        WITH(test_each_kind_of_silence_is_bridged_and_nothing_else),
+        WITH(test_what_the_store_refused_once_is_gone),
+        WITH(test_what_was_purged_is_gone_in_an_outage_too),
+        WITH(test_an_outage_is_told_once_and_its_end_too),
+        WITH(test_a_known_outage_costs_one_request_a_second),
+        WITH(test_the_end_of_an_outage_is_found_in_the_background),
+        WITH(test_a_refusal_of_the_bytes_is_remembered_for_a_moment),
+        WITH(test_outages_and_states_are_never_remembered),
+        WITH(test_a_purge_forgets_refusals),
+        WITH(test_refusals_are_bounded),
+        WITH(test_an_entry_in_use_is_renewed_before_its_end),
+        WITH(test_an_entry_that_nobody_uses_is_not_renewed),
+        WITH(test_a_refresh_that_is_refused_ends_the_entry_at_once),
+        WITH(test_a_purge_during_a_refresh_forbids_keeping_its_answer),
+        WITH(test_the_limit_of_bytes_holds),
+        WITH(test_what_is_larger_than_the_limit_is_not_kept),
+        WITH(test_stats_state_the_bound_and_the_age),
+        WITH(test_options_are_checked),
+        WITH(test_every_shortage_of_memory_is_survived),
+        WITH(test_without_reuse_every_message_has_its_key),
+        WITH(test_messages_share_a_key_within_the_limits),
+        WITH(test_the_bytes_under_one_key_are_limited),
+        WITH(test_a_key_that_is_to_be_alone_is),
+        WITH(test_contexts_do_not_share),
+        WITH(test_a_purge_and_a_rotation_end_reuse),
+        WITH(test_reuse_is_bounded),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
