@@ -52,7 +52,7 @@ class OpenBao(Server):
 
     def __init__(self):
         super().__init__()
-        self.unseal_key = self.root = None
+        self.unseal_key = self.root = self.reviews = None
         self.facts = {}
 
     # -- the process
@@ -80,7 +80,7 @@ class OpenBao(Server):
         (self.folder / "bao.hcl").write_text("\n".join([
             f'storage "file" {{\n  path = {json.dumps(str(self.folder / "data"))}\n}}', *listeners,
             f'api_addr = "{self.address}"', f'cluster_addr = "https://127.0.0.1:{self.ports["cluster"]}"',
-            'disable_mlock = true', 'log_level = "info"', ""]))
+            'log_level = "info"', ""]))
 
     def command(self):
         return [installed(*self.program), "server", f"-config={self.folder / 'bao.hcl'}"]
@@ -96,7 +96,7 @@ class OpenBao(Server):
 
     def close(self):
         super().close()
-        if hasattr(self, "reviews"):
+        if self.reviews:
             self.reviews.close()
 
     # -- what is in it

@@ -22,10 +22,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import toxiproxy  # noqa: E402
 from moto_server import Moto  # noqa: E402
 from openbao import OpenBao  # noqa: E402
-from process import Failed, Missing, exit_missing, spawn  # noqa: E402,F401
+from openbao_cluster import OpenBaoCluster  # noqa: E402
+from process import Failed, Missing, exit_missing  # noqa: E402
 from tokens import Kryoptic, SoftHsm  # noqa: E402
 
-SERVERS = {kind.name: kind for kind in (OpenBao, Moto, SoftHsm, Kryoptic)}
+SERVERS = {kind.name: kind for kind in (OpenBao, OpenBaoCluster, Moto, SoftHsm, Kryoptic)}
 LINE_LIMIT = 1 << 16
 
 

@@ -25,6 +25,7 @@ import sigv4  # noqa: E402
 import tls  # noqa: E402
 from moto_server import Moto  # noqa: E402
 from openbao import OpenBao  # noqa: E402
+from openbao_cluster import OpenBaoCluster  # noqa: E402
 from process import Failed, Missing, exit_missing, wait_until  # noqa: E402
 from tokens import Kryoptic, SoftHsm  # noqa: E402
 from toxiproxy import Proxy, proxy  # noqa: E402
@@ -171,6 +172,30 @@ class OpenBaoTest(ServerTest):
         self.assert_can_wrap(token)
         self.server.revoke(token)
         self.assertEqual(self.wrap(token)[0], 403)
+
+
+class ClusterTest(ServerTest):
+    kind = OpenBaoCluster
+
+    def read_key(self, address):
+        return rest.call("GET", f"{address}/v1/transit/keys/bulla", headers={"X-Vault-Token": self.facts["token"]})[0]
+
+    def health(self):
+        addresses = self.server.describe()["addresses"]
+        return [rest.call("GET", f"{address}/v1/sys/health")[0] for address in addresses]
+
+    def test_one_is_active_and_two_stand_by(self):
+        self.assertEqual(self.health(), [200, 429, 429])
+        # One that has just joined does not know at once whom to pass requests on to.
+        wait_until(lambda: {self.read_key(address) for address in self.facts["addresses"]} == {200}, "three who answer", 30)
+
+    def test_another_takes_over(self):
+        old = self.server.active()
+        new = self.server.kill_active()
+        self.assertNotEqual(old, new)
+        self.assertEqual(self.read_key(new), 200)
+        self.server.start_all()
+        wait_until(lambda: sorted(self.health()) == [200, 429, 429], "three nodes again", 60)
 
 
 class ToxiproxyTest(ServerTest):
@@ -365,7 +390,8 @@ def is_alive(pid):
 
 
 # Who must be installed for the tests of a class.
-NEEDS = {"OpenBaoTest": [OpenBao], "MotoTest": [Moto], "SoftHsmTest": [SoftHsm], "KryopticTest": [Kryoptic],
+NEEDS = {"OpenBaoTest": [OpenBao], "ClusterTest": [OpenBaoCluster], "MotoTest": [Moto], "SoftHsmTest": [SoftHsm],
+         "KryopticTest": [Kryoptic],
          "ToxiproxyTest": [OpenBao, Proxy], "RunnerTest": [SoftHsm, Moto], "CertificateTest": []}
 
 if __name__ == "__main__":
