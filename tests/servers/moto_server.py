@@ -42,6 +42,8 @@ class Moto(Server):
     def __init__(self):
         super().__init__()
         self.facts = {}
+
+    def prepare(self):
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
         # Unsigned until the administrator is there.

@@ -58,6 +58,7 @@ class OpenBao(Server):
     # -- the process
 
     def prepare(self):
+        self.unseal_key = None
         self.certificates = tls.make(self.folder / "tls")
         self.signer = jwt.Signer(self.folder)
         self.reviews = TokenReview()

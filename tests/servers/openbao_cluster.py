@@ -72,6 +72,7 @@ class OpenBaoCluster(Server):
         self.opened = []
 
     def start(self):
+        self.opened = []
         for node in self.nodes:
             self.opened.append(node.__enter__())
 

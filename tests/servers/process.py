@@ -2,6 +2,7 @@
 """A server of the tests: a child process on a loopback port of its own, with a folder of its own, that ends when we end."""
 import concurrent.futures
 import os
+import random
 import shutil
 import signal
 import socket
@@ -14,6 +15,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 READY_SECONDS = float(os.environ.get("BULLA_SERVERS_READY_SECONDS", "90"))
 STOP_SECONDS = 10
+ATTEMPTS = 3
 
 # The kernel ends a child when the thread that made it ends, so all children come from one thread that lives as long as
 # the program does.
@@ -26,6 +28,10 @@ class Missing(Exception):
 
 class Failed(Exception):
     """A server did not do what it was asked to."""
+
+
+class Ended(Failed):
+    """It ended by itself, as one does whose port somebody else took first."""
 
 
 def installed(*parts):
@@ -52,9 +58,15 @@ def exit_missing(reason):
 
 
 def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """Below those that the kernel gives to clients (32768 and up), so that no connection takes it meanwhile."""
+    while True:
+        port = random.randrange(15000, 32000)
+        with socket.socket() as listener:
+            try:
+                listener.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                pass
 
 
 def spawn(command, log, env=None, cwd=None):
@@ -75,7 +87,7 @@ def wait_until(check, what, seconds=None, alive=lambda: True):
         except OSError:
             pass
         if not alive():
-            raise Failed(f"{what}: the process has ended")
+            raise Ended(f"{what}: the process has ended")
         time.sleep(0.05)
     raise Failed(f"{what}: not within {seconds or READY_SECONDS:.0f} seconds")
 
@@ -121,15 +133,20 @@ class Server:
 
     def __enter__(self):
         self.check()
+        for attempt in range(ATTEMPTS):
+            try:
+                self.open()
+                return self
+            except BaseException as error:
+                self.close()
+                if not isinstance(error, Ended) or attempt + 1 == ATTEMPTS:
+                    raise
+
+    def open(self):
         self.folder = Path(tempfile.mkdtemp(prefix=f"bulla-{self.name}-"))
-        try:
-            self.prepare()
-            self.start()
-            self.fill()
-        except BaseException:
-            self.close()
-            raise
-        return self
+        self.prepare()
+        self.start()
+        self.fill()
 
     def __exit__(self, *_):
         self.close()

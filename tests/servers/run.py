@@ -20,13 +20,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import toxiproxy  # noqa: E402
+from fakes import AzureFake, GcpKms  # noqa: E402
 from moto_server import Moto  # noqa: E402
 from openbao import OpenBao  # noqa: E402
 from openbao_cluster import OpenBaoCluster  # noqa: E402
 from process import Failed, Missing, exit_missing  # noqa: E402
 from tokens import Kryoptic, SoftHsm  # noqa: E402
 
-SERVERS = {kind.name: kind for kind in (OpenBao, OpenBaoCluster, Moto, SoftHsm, Kryoptic)}
+SERVERS = {kind.name: kind for kind in (OpenBao, OpenBaoCluster, Moto, SoftHsm, Kryoptic, AzureFake, GcpKms)}
 LINE_LIMIT = 1 << 16
 
 
@@ -111,6 +112,13 @@ def start(stack, names, proxied):
     return servers, facts, seen
 
 
+def end_command(child, apart):
+    try:
+        os.killpg(child.pid, signal.SIGKILL) if apart else child.kill()
+    except ProcessLookupError:
+        pass
+
+
 def run(names, proxied, command):
     with ExitStack() as stack:
         servers, facts, seen = start(stack, names, proxied)
@@ -121,8 +129,11 @@ def run(names, proxied, command):
         door = Control(servers, f"{folder}/control")
         stack.callback(door.close)
         seen.update(BULLA_SERVERS_JSON=str(path), BULLA_SERVERS_CONTROL=f"{folder}/control")
-        child = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "--", *command], env={**os.environ, **seen})
-        stack.callback(child.kill)
+        # In a group of its own, so that what the command leaves behind ends too; but a shell wants the terminal's group.
+        apart = not sys.stdin.isatty()
+        child = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "--", *command], env={**os.environ, **seen},
+                                 start_new_session=apart)
+        stack.callback(end_command, child, apart)
         code = child.wait()
         return code if code >= 0 else 128 - code
 

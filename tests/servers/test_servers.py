@@ -363,6 +363,10 @@ class RunnerTest(unittest.TestCase):
         self.assertIn("tools/servers-setup", done.stdout)
         self.assertEqual(self.run_it("openbao", "--", "true", env={**nowhere, "BULLA_REQUIRE": "1"}).returncode, 1)
 
+    def test_what_the_command_leaves_behind_ends_too(self):
+        done = self.run_it("softhsm", "--", "sh", "-c", "sleep 100 >/dev/null 2>&1 & echo $!", stdin=subprocess.DEVNULL)
+        wait_until(lambda: not is_alive(int(done.stdout)), "the end of what was left behind", 15)
+
     def assert_ends_all(self, number):
         """Ends the runner with a signal; the server, whose pid the command told, ends too."""
         tell = f"{sys.executable} {HERE}/run.py control moto pid; sleep 100"
