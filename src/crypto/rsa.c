@@ -3,16 +3,17 @@
 
 #include "base/bytes.h"
 #include "base/mem.h"
+#include "crypto/pem.h"
 
 #include <openssl/decoder.h>
-#include <openssl/encoder.h>
+#include <openssl/pem.h>
 #include <openssl/rsa.h>
 
 #define MIN_BITS 2048
 #define MAX_BITS 8192
 
+BULLA_AUTO_DEFINE(BIO, BIO_free_all)
 BULLA_AUTO_DEFINE(OSSL_DECODER_CTX, OSSL_DECODER_CTX_free)
-BULLA_AUTO_DEFINE(OSSL_ENCODER_CTX, OSSL_ENCODER_CTX_free)
 
 /* What a DER encoding holds, by the label of its PEM. */
 typedef struct key_form {
@@ -23,8 +24,8 @@ typedef struct key_form {
 static const key_form forms[] = {
     {"PUBLIC KEY", "SubjectPublicKeyInfo", false},
     {"RSA PUBLIC KEY", "type-specific", false},
-    {"PRIVATE KEY", "PrivateKeyInfo", true},
-    {"RSA PRIVATE KEY", "type-specific", true},
+    {"PRIVATE KEY", NULL, true},
+    {"RSA PRIVATE KEY", NULL, true},
 };
 #define FORM_PKCS8 (&forms[2])
 
@@ -55,19 +56,24 @@ static bulla_status rsa_new(bulla_call *call, bool is_private, bulla_rsa **out_r
     return BULLA_OK;
 }
 
+static bulla_status public_load(bulla_call *call, const char *structure, bulla_view der, EVP_PKEY **out_pkey)
+{
+    BULLA_OSSL_WORK(call);
+    BULLA_AUTO(OSSL_DECODER_CTX) *ctx =
+        OSSL_DECODER_CTX_new_for_pkey(out_pkey, "DER", structure, "RSA", EVP_PKEY_PUBLIC_KEY, NULL, NULL);
+    if (ctx == NULL) return bulla_ossl_fail(call, "cannot read an RSA key");
+    bool is_read = OSSL_DECODER_from_data(ctx, &der.data, &der.len) == 1 && der.len == 0 && *out_pkey != NULL;
+    return bulla_ossl_end(call, is_read, BULLA_EFORMAT, "not an RSA public key, or a damaged one");
+}
+
 static bulla_status der_decode(bulla_call *call, const key_form *form, bulla_view der, bulla_rsa **out_rsa)
 {
     BULLA_AUTO(bulla_rsa) *rsa = NULL;
     BULLA_TRY(rsa_new(call, form->is_private, &rsa));
-    int parts = form->is_private ? EVP_PKEY_KEYPAIR : EVP_PKEY_PUBLIC_KEY;
-    BULLA_OSSL_WORK(call);
-    BULLA_AUTO(OSSL_DECODER_CTX) *ctx =
-        OSSL_DECODER_CTX_new_for_pkey(&rsa->pkey, "DER", form->structure, "RSA", parts, NULL, NULL);
-    if (ctx == NULL) return bulla_ossl_fail(call, "cannot read an RSA key");
-    bool is_read = OSSL_DECODER_from_data(ctx, &der.data, &der.len) == 1 && der.len == 0 && rsa->pkey != NULL;
-    BULLA_TRY(bulla_ossl_end(call, is_read, BULLA_EFORMAT,
-                             form->is_private ? "not an RSA private key, or a damaged one"
-                                              : "not an RSA public key, or a damaged one"));
+    if (form->is_private)
+        BULLA_TRY(bulla_rsa_private_load(call, der, form == FORM_PKCS8, &rsa->pkey));
+    else
+        BULLA_TRY(public_load(call, form->structure, der, &rsa->pkey));
     int bits = EVP_PKEY_get_bits(rsa->pkey);
     if (bits < MIN_BITS || bits > MAX_BITS)
         return bulla_fail(call, BULLA_ELIMIT, "an RSA key has %d to %d bits, not %d", MIN_BITS, MAX_BITS, bits);
@@ -75,27 +81,26 @@ static bulla_status der_decode(bulla_call *call, const key_form *form, bulla_vie
     return BULLA_OK;
 }
 
-static bulla_status block_decode(bulla_call *call, const bulla_pem_block *block, bulla_rsa **out_rsa)
+static bulla_status block_decode(bulla_call *call, const bulla_pem *block, bulla_rsa **out_rsa)
 {
-    if (strcmp(block->label, "ENCRYPTED PRIVATE KEY") == 0 || block->header[0] != '\0')
+    BULLA_AUTO(bulla_secret) *der = NULL;
+    if (bulla_view_is(block->label, "ENCRYPTED PRIVATE KEY") || bulla_pem_has_headers(block))
         return bulla_fail(call, BULLA_EFORMAT,
                           "the private key is protected by a password: take it off (openssl pkey) and guard the file");
+    BULLA_TRY(bulla_pem_decode(call, block, &der));
     for (size_t i = 0; i < BULLA_LEN(forms); i++)
-        if (strcmp(block->label, forms[i].label) == 0)
-            return der_decode(call, &forms[i], bulla_view_of(block->der, (size_t)block->len), out_rsa);
-    return bulla_fail(call, BULLA_EFORMAT, "the PEM holds a \"%.40s\", not an RSA public or private key", block->label);
+        if (bulla_view_is(block->label, forms[i].label))
+            return der_decode(call, &forms[i], bulla_secret_borrow(der), out_rsa);
+    return bulla_fail(call, BULLA_EFORMAT, "the PEM holds a \"%.*s\", not an RSA public or private key",
+                      block->label.len > 40 ? 40 : (int)block->label.len, (const char *)block->label.data);
 }
 
 bulla_status bulla_rsa_parse(bulla_call *call, bulla_view pem, bulla_rsa **out_rsa)
 {
+    bulla_pem block;
     if (pem.len > BULLA_RSA_MAX_PEM)
         return bulla_fail(call, BULLA_ELIMIT, "a PEM key has at most %zu bytes, not %zu", BULLA_RSA_MAX_PEM, pem.len);
-    BULLA_OSSL_WORK(call);
-    BULLA_AUTO(BIO) *bio = BIO_new_mem_buf(bulla_ossl_data(pem), (int)pem.len);
-    if (bio == NULL) return bulla_ossl_fail(call, "cannot read PEM");
-    BULLA_PEM_BLOCK(block);
-    int got = PEM_read_bio_ex(bio, &block.label, &block.header, &block.der, &block.len, PEM_FLAG_SECURE);
-    BULLA_TRY(bulla_ossl_end(call, got == 1, BULLA_EFORMAT, "no PEM block, or a damaged one"));
+    if (!bulla_pem_next(&pem, &block)) return bulla_fail(call, BULLA_EFORMAT, "no PEM block, or a damaged one");
     return block_decode(call, &block, out_rsa);
 }
 
@@ -132,22 +137,6 @@ bulla_status bulla_rsa_public_pem(bulla_call *call, const bulla_rsa *rsa, char *
     memcpy(out, text, len);
     out[len] = '\0';
     return BULLA_OK;
-}
-
-bulla_status bulla_rsa_private_der(bulla_call *call, const bulla_rsa *rsa, bulla_secret **out_der)
-{
-    if (!rsa->is_private) return bulla_fail(call, BULLA_EINVAL, "the RSA key has no private part");
-    BULLA_OSSL_WORK(call);
-    BULLA_AUTO(OSSL_ENCODER_CTX) *ctx =
-        OSSL_ENCODER_CTX_new_for_pkey(rsa->pkey, EVP_PKEY_KEYPAIR, "DER", FORM_PKCS8->structure, NULL);
-    uint8_t *der = NULL;
-    size_t len = 0;
-    if (ctx == NULL || OSSL_ENCODER_to_data(ctx, &der, &len) != 1)
-        return bulla_ossl_fail(call, "cannot write an RSA private key");
-    bulla_status status = bulla_ossl_check(call);
-    if (status == BULLA_OK) status = bulla_secret_copy(call, bulla_view_of(der, len), out_der);
-    OPENSSL_clear_free(der, len);
-    return status;
 }
 
 /* The hash of an OAEP padding. */

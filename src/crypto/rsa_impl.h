@@ -6,8 +6,6 @@
 #include "crypto/ossl.h"
 #include "crypto/rsa.h"
 
-#include <openssl/pem.h>
-
 #define BULLA_RSA_MAX_PEM ((size_t)64 * 1024) /* an 8,192-bit private key takes 6.4 KiB; comments may precede it */
 
 struct bulla_rsa {
@@ -16,21 +14,8 @@ struct bulla_rsa {
     bool is_private;
 };
 
-/* One block of PEM, decoded. PEM_read_bio_ex never asks for a password, and with PEM_FLAG_SECURE wipes behind it. */
-typedef struct bulla_pem_block {
-    char *label, *header;
-    uint8_t *der;
-    long len;
-} bulla_pem_block;
-
-static inline void bulla_pem_block_done(bulla_pem_block *block)
-{
-    OPENSSL_secure_free(block->label);
-    OPENSSL_secure_free(block->header);
-    if (block->der != NULL) OPENSSL_secure_clear_free(block->der, (size_t)block->len);
-}
-#define BULLA_PEM_BLOCK(name) __attribute__((cleanup(bulla_pem_block_done))) bulla_pem_block name = {0}
-
-BULLA_AUTO_DEFINE(BIO, BIO_free_all)
+/* A private key from its encoding, PKCS#8 or PKCS#1, with no copy left behind. EFORMAT. */
+BULLA_MUST_USE bulla_status bulla_rsa_private_load(bulla_call *call, bulla_view der, bool is_pkcs8,
+                                                   EVP_PKEY **out_pkey);
 
 #endif

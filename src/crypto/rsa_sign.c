@@ -3,6 +3,7 @@
 #include "crypto/rsa_impl.h"
 
 #include "base/bytes.h"
+#include "crypto/pem.h"
 
 #include <openssl/rsa.h>
 
@@ -31,16 +32,14 @@ bulla_status bulla_certificate_digest(bulla_call *call, bulla_view pem, bulla_ha
 {
     if (pem.len > BULLA_RSA_MAX_PEM)
         return bulla_fail(call, BULLA_ELIMIT, "a PEM file has at most %zu bytes", BULLA_RSA_MAX_PEM);
-    BULLA_OSSL_WORK(call);
-    BULLA_AUTO(BIO) *bio = BIO_new_mem_buf(bulla_ossl_data(pem), (int)pem.len);
-    if (bio == NULL) return bulla_ossl_fail(call, "cannot read PEM");
-    for (;;) {
-        BULLA_PEM_BLOCK(found);
-        int got = PEM_read_bio_ex(bio, &found.label, &found.header, &found.der, &found.len, PEM_FLAG_SECURE);
-        BULLA_TRY(bulla_ossl_end(call, got == 1, BULLA_EFORMAT, "no certificate in the PEM file, or a damaged one"));
-        if (strcmp(found.label, "CERTIFICATE") != 0) continue;
-        return bulla_digest(call, hash, bulla_view_of(found.der, (size_t)found.len), out);
+    bulla_pem block;
+    while (bulla_pem_next(&pem, &block)) {
+        BULLA_AUTO(bulla_secret) *der = NULL;
+        if (!bulla_view_is(block.label, "CERTIFICATE")) continue;
+        BULLA_TRY(bulla_pem_decode(call, &block, &der));
+        return bulla_digest(call, hash, bulla_secret_borrow(der), out);
     }
+    return bulla_fail(call, BULLA_EFORMAT, "no certificate in the PEM file, or a damaged one");
 }
 
 bulla_status bulla_rsa_private_find(bulla_call *call, bulla_view pem, bulla_rsa **out_rsa)

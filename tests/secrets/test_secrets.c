@@ -331,6 +331,120 @@ static void test_imported_key_is_gone_when_the_keystore_closes(void **state)
     assert_nowhere(&world->key, "the imported key");
 }
 
+/* Where the first prime and the coefficient begin in a PKCS#8 encoding of 4,096 bits is found by walking over the
+ * numbers: tag, length of two bytes, and a zero where the first bit is set. */
+static bulla_view number_at(bulla_view der, size_t index)
+{
+    size_t at = 4 + 3 + 15 + 4 + 4 + 3; /* heads, versions, algorithm */
+    for (size_t i = 0;; i++) {
+        size_t len = der.data[at + 1], head = 2;
+        if (len == 0x81 || len == 0x82) {
+            head = len == 0x81 ? 3 : 4;
+            len = len == 0x81 ? der.data[at + 2] : (size_t)der.data[at + 2] << 8 | der.data[at + 3];
+        }
+        if (i == index) return (bulla_view){der.data + at + head + 1, len - 1};
+        at += head + len;
+    }
+}
+
+enum { EXPONENT = 2, PRIME = 3, COEFFICIENT = 7, NUM_PARTS = 3 };
+
+struct rsa_needles {
+    struct needle encoded[NUM_PARTS], counted[NUM_PARTS]; /* as they stand in DER, and as OpenSSL counts with them */
+    struct needle text_end;                               /* of the PEM, before its last line */
+};
+
+static void rsa_needles_set(struct rsa_needles *needles, bulla_view der)
+{
+    static const size_t parts[NUM_PARTS] = {EXPONENT, PRIME, COEFFICIENT};
+    for (size_t i = 0; i < NUM_PARTS; i++) {
+        uint8_t reversed[32];
+        bulla_view number = number_at(der, parts[i]);
+        for (size_t k = 0; k < sizeof reversed; k++)
+            reversed[k] = number.data[number.len - 1 - k - 16]; /* not the last bytes: short numbers have other ends */
+        needle_set(&needles->encoded[i], (bulla_view){number.data + 16, 48});
+        needle_set(&needles->counted[i], (bulla_view){reversed, sizeof reversed});
+        bulla_wipe(reversed, sizeof reversed);
+    }
+}
+
+static void assert_no_part(const struct rsa_needles *needles, bool in_use, const char *what)
+{
+    static const char *const names[NUM_PARTS] = {"exponent", "prime", "coefficient"};
+    char name[64];
+    for (size_t i = 0; i < NUM_PARTS; i++) {
+        (void)snprintf(name, sizeof name, "the %s of %s", names[i], what);
+        assert_nowhere(&needles->encoded[i], name);
+        if (!in_use) assert_nowhere(&needles->counted[i], name);
+    }
+}
+
+static void test_rsa_key_that_was_made_and_encoded_leaves_nothing(void **state)
+{
+    struct world *world = *state;
+    struct rsa_needles needles;
+    bulla_rsa *rsa = NULL, *again = NULL;
+    bulla_secret *der = NULL;
+    assert_ok(bulla_rsa_generate(&world->call, 4096, &rsa));
+    assert_ok(bulla_rsa_private_der(&world->call, rsa, &der));
+    rsa_needles_set(&needles, bulla_secret_borrow(der));
+    assert_int_equal(memory_search(&needles.encoded[1]).locked, 1 + 1); /* both ends of it, in the secret alone */
+    assert_int_equal(memory_search(&needles.encoded[1]).open, 0);
+    bulla_rsa_free(rsa);
+    assert_ok(bulla_rsa_private_parse(&world->call, bulla_secret_borrow(der), &again));
+    bulla_secret_unref(der);
+    assert_no_part(&needles, true, "a key in use");
+    bulla_rsa_free(again);
+    assert_no_part(&needles, false, "a key that was freed");
+}
+
+static void pem_write(struct world *world, bulla_view der, struct needle *out_text_end)
+{
+    static const char head[] = "-----BEGIN PRIVATE KEY-----\n", tail[] = "-----END PRIVATE KEY-----\n";
+    BULLA_WIPED(char, text, 4096);
+    BULLA_WIPED(char, lines, 4096);
+    bulla_base64_encode(der, text);
+    size_t len = strlen(text), at = sizeof head - 1;
+    memcpy(lines, head, at);
+    for (size_t i = 0; i < len; i += 64) {
+        size_t part = len - i < 64 ? len - i : 64;
+        memcpy(lines + at, text + i, part);
+        lines[at + part] = '\n';
+        at += part + 1;
+    }
+    memcpy(lines + at, tail, sizeof tail - 1);
+    needle_set(out_text_end, (bulla_view){(const uint8_t *)text + (len - 1) / 64 * 64 - 64, 64});
+    file_write(world->key_path, lines, at + sizeof tail - 1);
+}
+
+static void test_rsa_key_in_a_file_leaves_neither_text_nor_key(void **state)
+{
+    struct world *world = *state;
+    struct rsa_needles needles;
+    bulla_rsa *rsa = NULL;
+    bulla_secret *der = NULL, *dek = NULL, *opened = NULL;
+    bulla_wrapped *wrapped = NULL;
+    bulla_provider *key = NULL;
+    char address[96];
+    assert_ok(bulla_rsa_generate(&world->call, 4096, &rsa));
+    assert_ok(bulla_rsa_private_der(&world->call, rsa, &der));
+    rsa_needles_set(&needles, bulla_secret_borrow(der));
+    pem_write(world, bulla_secret_borrow(der), &needles.text_end);
+    bulla_rsa_free(rsa);
+    bulla_secret_unref(der);
+    (void)snprintf(address, sizeof address, "rsa:%s", world->key_path);
+    assert_ok(bulla_provider_open(world->outer, &world->call, address, &key));
+    assert_nowhere(&needles.text_end, "the text of the key file");
+    assert_no_part(&needles, true, "the key file's key");
+    assert_ok(bulla_provider_datakey(key, &world->call, NULL, 32, &dek, &wrapped));
+    assert_ok(bulla_provider_unwrap(key, &world->call, NULL, wrapped, &opened));
+    bulla_secret_unref(dek);
+    bulla_secret_unref(opened);
+    bulla_wrapped_free(wrapped);
+    bulla_provider_unref(key);
+    assert_no_part(&needles, false, "the key file's key");
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -342,6 +456,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_data_key_of_records_goes_with_its_last_reference, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_cached_data_key_is_locked_until_it_is_purged, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_root_key_of_the_keystore_is_gone_when_it_closes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_rsa_key_that_was_made_and_encoded_leaves_nothing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_rsa_key_in_a_file_leaves_neither_text_nor_key, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_imported_key_is_gone_when_the_keystore_closes, set_up, tear_down),
     };
     if (argc > 1) engine = argv[1];
