@@ -37,8 +37,8 @@ BULLA_MUST_USE bulla_status bulla_record_seal(const bulla_record_key *key, bulla
 BULLA_MUST_USE bulla_status bulla_record_open(const bulla_record_key *key, bulla_call *call, bulla_view aad,
                                               bulla_view record, uint8_t *out);
 
-/* Opens under `from`, seals under `to`, for plaintexts of up to 64 bytes: `out` gets record.len bytes. The plaintext
- * stays on a wiped stack. */
+/* Opens under `from`, seals under `to`, for plaintexts of up to 64 bytes: `out` gets record.len bytes, and may be
+ * the record itself. The plaintext stays on a wiped stack. */
 BULLA_MUST_USE bulla_status bulla_record_rewrap(const bulla_record_key *from, const bulla_record_key *to,
                                                 bulla_call *call, bulla_view aad, bulla_view record, uint8_t *out);
 

@@ -168,7 +168,7 @@ bool bulla_local_info_parse(bulla_view info, uint8_t out_id[BULLA_ID_LEN], uint3
 
 /* --- rewrap (rewrap.c) --- */
 
-/* Teaches the connection the SQL function that knows rewrapped rows. */
+/* Teaches the connection the SQL functions that take rows and put them back. */
 BULLA_MUST_USE bulla_status bulla_rewrap_register(bulla_store *store, bulla_call *call);
 
 /* --- imports (import.c) --- */

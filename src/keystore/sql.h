@@ -84,10 +84,12 @@
     X(DEK_INSERT, "INSERT INTO dek (id, key, version, blob, context) VALUES (?1, ?2, ?3, ?4, ?5)")                     \
     X(DEK_GET, "SELECT seq, key, version, blob, context FROM dek WHERE id = ?1")                                       \
     X(DEK_DELETE, "DELETE FROM dek WHERE seq = ?1")                                                                    \
-    X(DEK_STEP_END, "SELECT seq FROM dek WHERE key = ?1 AND seq > ?2 ORDER BY seq LIMIT 1 OFFSET ?3 - 1")              \
-    X(DEK_LAST, "SELECT seq FROM dek WHERE key = ?1 AND seq > ?2 ORDER BY seq DESC LIMIT 1")                           \
-    X(DEK_REWRAP, "UPDATE dek SET version = ?4, blob = bulla_rewrap(id, version, blob, context)"                       \
-                  " WHERE key = ?1 AND seq > ?2 AND seq <= ?3 AND version <> ?4")                                      \
+    X(DEK_TAKE, "SELECT 1 FROM dek INDEXED BY dek_key WHERE key = ?1 AND seq > ?2 AND bulla_rewrap_take(seq, id, "     \
+                "version, blob, context) ORDER BY seq LIMIT 1")                                                        \
+    X(DEK_PUT, "UPDATE dek SET version = ?4, blob = bulla_rewrap_put(seq)"                                             \
+               " WHERE key = ?1 AND seq BETWEEN ?2 AND ?3 AND version <> ?4")                                          \
+    X(DEK_PUT_DENSE, "UPDATE dek SET version = ?4, blob = bulla_rewrap_put(seq)"                                       \
+                     " WHERE +key = ?1 AND seq BETWEEN ?2 AND ?3 AND version <> ?4")                                   \
     X(JOB_GET, "SELECT version, cursor FROM job WHERE key = ?1")                                                       \
     X(JOB_SET, "INSERT INTO job (key, version, cursor, started) VALUES (?1, ?2, ?3, ?4)"                               \
                " ON CONFLICT (key) DO UPDATE SET version = ?2, cursor = ?3")                                           \

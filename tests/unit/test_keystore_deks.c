@@ -138,6 +138,54 @@ static void many_rows(kit *self)
     assert_ok(bulla_key_rotate(self->house, &self->call, "k", NULL));
 }
 
+/* More than one batch, and rows of two keys in turns: each key's rewrap takes its own rows and no others. */
+static void test_a_rewrap_finds_its_rows_among_those_of_other_keys(void **state)
+{
+    kit *self = *state;
+    char id[33];
+    bulla_context *context = context_of(self, "orders");
+    kit_key(self, "a");
+    kit_key(self, "b");
+    for (int i = 0; i < 1200; i++)
+        keep(self, i % 3 == 0 ? "a" : "b", context, id);
+    for (int i = 0; i < 600; i++)
+        keep(self, i % 4 == 0 ? "b" : "a", context, id);
+    assert_ok(bulla_key_rotate(self->house, &self->call, "a", NULL));
+    assert_ok(bulla_key_rewrap(self->house, &self->call, "a", NULL, NULL));
+    assert_int_equal(kit_info(self, "a").num_rewrapped, 850);
+    assert_int_equal(kit_info(self, "b").num_rewrapped, 950);
+    assert_ok(bulla_key_rotate(self->house, &self->call, "b", NULL));
+    assert_int_equal(kit_info(self, "b").num_rewrapped, 0);
+    assert_ok(bulla_key_rewrap(self->house, &self->call, "b", NULL, NULL));
+    assert_int_equal(kit_info(self, "b").num_rewrapped, 950);
+    assert_ok(load(self, id, context));
+    bulla_context_unref(context);
+    kit_sound(self);
+}
+
+static void test_a_rewrap_takes_contexts_of_any_length(void **state)
+{
+    static const size_t lens[] = {1, 40000, 30000, 60000, 2, 60001, 3};
+    kit *self = *state;
+    char value[60002], ids[7][33];
+    kit_key(self, "k");
+    bulla_context *contexts[7] = {NULL};
+    for (size_t i = 0; i < 7; i++) {
+        memset(value, 'a', sizeof value);
+        value[lens[i]] = '\0';
+        contexts[i] = context_of(self, value);
+        keep(self, "k", contexts[i], ids[i]);
+    }
+    assert_ok(bulla_key_rotate(self->house, &self->call, "k", NULL));
+    assert_ok(bulla_key_rewrap(self->house, &self->call, "k", NULL, NULL));
+    assert_int_equal(kit_info(self, "k").num_rewrapped, 7);
+    for (size_t i = 0; i < 7; i++) {
+        assert_ok(load(self, ids[i], contexts[i]));
+        bulla_context_unref(contexts[i]);
+    }
+    kit_sound(self);
+}
+
 static void test_a_rewrap_that_was_stopped_goes_on_from_where_it_was(void **state)
 {
     kit *self = *state;
@@ -183,6 +231,8 @@ int main(void)
         TEST(test_a_kept_data_key_needs_its_context_and_its_own_row),
         TEST(test_counts_follow_what_is_kept_and_forgotten),
         TEST(test_a_rewrap_moves_every_data_key_and_skips_what_is_there),
+        TEST(test_a_rewrap_finds_its_rows_among_those_of_other_keys),
+        TEST(test_a_rewrap_takes_contexts_of_any_length),
         TEST(test_a_rewrap_that_was_stopped_goes_on_from_where_it_was),
         TEST(test_a_rewrap_begun_for_an_older_version_starts_over),
         TEST(test_a_rewrap_stops_at_a_damaged_row_and_changes_nothing_of_its_step),
