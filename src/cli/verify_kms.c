@@ -102,11 +102,6 @@ static bulla_status kms_run(struct cli *cli, int argc, char **argv)
     return run_all(cli, addresses, num);
 }
 
-static const struct cli_option kms_options[] = {
-    {0, "timeout", "DURATION", "how long each step may take (10s)", false},
-    {0},
-};
-
 const struct cli_verb cli_verb_verify_kms = {
     .name = "kms",
     .summary = "Ask key stores, step by step, whether they can be leaned on",
@@ -118,9 +113,9 @@ const struct cli_verb cli_verb_verify_kms = {
         "Reach, authenticate, describe, wrap, unwrap, and a wrong context refused: each step with its time and, when "
         "it\n"
         "fails, the cause and what to do. Nothing stands between: no cache, no retries, no stand-ins. Nothing is\n"
-        "left in the store. Without ADDRESS: every key that the configuration names.\n",
+        "left in the store. Without ADDRESS: every key that the configuration names. --timeout is each step's, by "
+        "default 10s.\n",
     .examples = "  bulla verify kms\n"
                 "  bulla verify kms vault:transit/keys/app --json\n",
-    .options = kms_options,
     .run = kms_run,
 };

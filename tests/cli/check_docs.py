@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 BULLA, SOURCE = sys.argv[1], sys.argv[2]
-PAGES = ["bulla.1", "bulla-key.1", "bulla-encrypt.1"]
+PAGES = ["bulla.1", "bulla-key.1", "bulla-encrypt.1", "bulla-kms.1"]
 
 
 def help_of(verb):
