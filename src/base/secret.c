@@ -28,6 +28,7 @@ typedef struct slab {
     uint8_t *pages;
     size_t pages_len, slot_len, num_slots, num_used;
     size_t locked_after;           /* so many forks were its pages locked in this process; SIZE_MAX: never */
+    bool wiped_by_kernel;          /* in a forked child */
     uint64_t used[MAX_SLOTS / 64]; /* one bit a slot */
 } slab;
 
@@ -41,10 +42,11 @@ struct bulla_secret {
 _Static_assert(sizeof(struct bulla_secret) == 64, "bytes are aligned to 64");
 
 static const size_t slot_lens[] = {128, 512, 2048, 8192};
-static slab *slabs[BULLA_LEN(slot_lens)];
+#define LARGE BULLA_LEN(slot_lens) /* the list of slabs for one secret that fits no slot */
+static slab *slabs[LARGE + 1];
 static pthread_mutex_t arena_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_once_t arena_once = PTHREAD_ONCE_INIT;
-static size_t num_forks; /* that this process descends by; under arena_lock */
+static bool watches_forks; /* under arena_lock, as the next */
+static size_t num_forks;   /* that this process descends by */
 
 void bulla_wipe(void *ptr, size_t len)
 {
@@ -68,31 +70,33 @@ static void unlock_arena(void)
     (void)pthread_mutex_unlock(&arena_lock);
 }
 
+/* What the kernel does not empty is emptied here. */
 static void enter_child(void)
 {
     num_forks++;
+    for (size_t kind = 0; kind <= LARGE; kind++)
+        for (const slab *home = slabs[kind]; home != NULL; home = home->next)
+            if (!home->wiped_by_kernel) bulla_wipe(home->pages, home->pages_len);
     unlock_arena();
 }
 
-static void watch_forks(void)
+/* Before the first secret, or a forked child would have it. */
+static bool watch_forks(void)
 {
-    (void)pthread_atfork(lock_arena, unlock_arena, enter_child);
+    if (!watches_forks) watches_forks = pthread_atfork(lock_arena, unlock_arena, enter_child) == 0;
+    return watches_forks;
 }
 
-/* Pages between two that fault, marked. NULL when there is no memory. */
+/* Pages between two that fault, left out of dumps. NULL when that cannot be had. */
 static uint8_t *map_pages(size_t len)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     uint8_t *all = mmap(NULL, len + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (all == MAP_FAILED) return NULL;
     uint8_t *pages = all + page;
-    if (mprotect(pages, len, PROT_READ | PROT_WRITE) != 0) {
-        (void)munmap(all, len + 2 * page);
-        return NULL;
-    }
-    (void)madvise(pages, len, MADV_DONTDUMP);
-    (void)madvise(pages, len, MADV_WIPEONFORK);
-    return pages;
+    if (mprotect(pages, len, PROT_READ | PROT_WRITE) == 0 && madvise(pages, len, MADV_DONTDUMP) == 0) return pages;
+    (void)munmap(all, len + 2 * page);
+    return NULL;
 }
 
 static void unmap_pages(uint8_t *pages, size_t len)
@@ -112,6 +116,8 @@ static slab *slab_new(size_t slot_len, size_t num_slots)
         free(made);
         return NULL;
     }
+    /* Linux before 4.14 and some sandboxes cannot. */
+    made->wiped_by_kernel = madvise(made->pages, made->pages_len, MADV_WIPEONFORK) == 0;
     made->slot_len = slot_len;
     made->num_slots = num_slots;
     made->locked_after = SIZE_MAX;
@@ -148,19 +154,15 @@ static bulla_secret *slab_take(slab *home)
 static bulla_secret *arena_take(size_t total, slab **out_home)
 {
     size_t kind = 0;
-    while (kind < BULLA_LEN(slot_lens) && slot_lens[kind] < total)
+    while (kind < LARGE && slot_lens[kind] < total)
         kind++;
-    if (kind == BULLA_LEN(slot_lens)) {
-        *out_home = slab_new(total, 1);
-        return *out_home == NULL ? NULL : slab_take(*out_home);
-    }
     for (slab *home = slabs[kind]; home != NULL; home = home->next) {
-        bulla_secret *slot = home->num_used < home->num_slots ? slab_take(home) : NULL;
+        bulla_secret *slot = kind != LARGE && home->num_used < home->num_slots ? slab_take(home) : NULL;
         if (slot == NULL) continue;
         *out_home = home;
         return slot;
     }
-    slab *made = slab_new(slot_lens[kind], SLAB_LEN / slot_lens[kind]);
+    slab *made = kind == LARGE ? slab_new(total, 1) : slab_new(slot_lens[kind], SLAB_LEN / slot_lens[kind]);
     if (made == NULL) return NULL;
     made->next = slabs[kind];
     slabs[kind] = made;
@@ -168,27 +170,36 @@ static bulla_secret *arena_take(size_t total, slab **out_home)
     return slab_take(made);
 }
 
+static void large_free(slab *home)
+{
+    slab **link = &slabs[LARGE];
+    while (*link != home)
+        link = &(*link)->next;
+    *link = home->next;
+    unmap_pages(home->pages, home->pages_len);
+    free(home);
+}
+
 static void arena_give(slab *home, const bulla_secret *slot)
 {
     size_t index = (size_t)((const uint8_t *)slot - home->pages) / home->slot_len;
     home->used[index / 64] &= ~(UINT64_C(1) << (index % 64));
     home->num_used--;
-    if (home->slot_len <= slot_lens[BULLA_LEN(slot_lens) - 1]) return;
-    unmap_pages(home->pages, home->pages_len);
-    free(home);
+    if (home->slot_len > slot_lens[LARGE - 1]) large_free(home);
 }
 
 bulla_status bulla_secret_new(bulla_call *call, size_t len, bulla_secret **out_secret)
 {
     if (len == 0 || len > BULLA_MAX_SECRET)
         return bulla_fail(call, BULLA_EINVAL, "a secret holds 1 to %u bytes, not %zu", BULLA_MAX_SECRET, len);
-    (void)pthread_once(&arena_once, watch_forks);
     slab *home = NULL;
     lock_arena();
-    bulla_secret *slot = arena_take(sizeof *slot + len + sizeof(uint64_t), &home);
+    bulla_secret *slot = watch_forks() ? arena_take(sizeof *slot + len + sizeof(uint64_t), &home) : NULL;
     bool is_locked = slot == NULL || slab_lock(home);
     unlock_arena();
-    if (slot == NULL) return bulla_fail(call, BULLA_ENOMEM, "no locked memory for a key of %zu bytes", len);
+    if (slot == NULL)
+        return bulla_fail(call, BULLA_ENOMEM,
+                          "no memory for a key of %zu bytes that stays out of core files and forked children", len);
     if (!is_locked) /* said here, not under the lock: the program's log may want a secret too */
         bulla_log(bulla_env_of(call), BULLA_LOG_WARN,
                   "cannot lock %zu bytes of key memory: raise RLIMIT_MEMLOCK or keys may reach the swap",

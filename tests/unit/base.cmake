@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-foreach(module bytes call conf context json json_values metrics metrics_text metrics_threads nearest secret)
+foreach(module bytes call conf context json json_values metrics metrics_text metrics_threads nearest secret secret_faults)
   bulla_test(test_base_${module} LABEL unit SOURCES test_base_${module}.c ROOMS base)
 endforeach()
 
