@@ -5,6 +5,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -362,8 +363,10 @@ static void *serve(void *arg)
 static void open_connection(http_server *server, int fd)
 {
     struct timeval tick = {.tv_usec = TICK_MS * 1000};
+    int on = 1;
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tick, sizeof tick);
     (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tick, sizeof tick);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* answers go in pieces */
     connection *self = calloc(1, sizeof *self + HTTP_SEEN_BODY + sizeof self->seen.head + 1);
     if (self == NULL) http_server_die("memory");
     self->server = server;
