@@ -5,6 +5,7 @@ It forgets everything when it ends, so a restart makes new keys and new credenti
 import json
 import os
 import re
+from pathlib import Path
 from urllib.parse import urlencode
 
 import rest
@@ -36,7 +37,7 @@ def trust(principal):
 
 class Moto(Server):
     name = "moto"
-    program = ("moto", "bin", "moto_server")
+    program = ("moto", "bin", "python")
     verbs = Server.verbs + ("kms", "refuse_credentials", "allow_credentials")
 
     def __init__(self):
@@ -50,7 +51,7 @@ class Moto(Server):
         self.env = {**os.environ, "INITIAL_NO_AUTH_ACTION_COUNT": "inf", "MOTO_PORT": str(self.port)}
 
     def command(self):
-        return [installed(*self.program), "-H", "127.0.0.1", "-p", self.port]
+        return [installed(*self.program), Path(__file__).with_name("moto_main.py"), "-H", "127.0.0.1", "-p", self.port]
 
     def is_ready(self):
         return rest.call("GET", f"{self.address}/moto-api/data.json", seconds=20)[0] == 200
@@ -82,7 +83,7 @@ class Moto(Server):
         arn = f"arn:aws:iam::{ACCOUNT}:role/bulla-role"
         self.query("iam", Action="CreateRole", RoleName="bulla-role",
                    AssumeRolePolicyDocument=trust(f"arn:aws:iam::{ACCOUNT}:user/manager"))
-        self.query("iam", Action="PutRolePolicy", RoleName="bulla-role", PolicyName="use", PolicyDocument=policy(USE))
+        self.query("iam", Action="PutRolePolicy", RoleName="bulla-role", PolicyName="manage", PolicyDocument=policy(MANAGE))
         assume = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}
         self.query("iam", Action="PutUserPolicy", UserName="manager", PolicyName="assume",
                    PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [assume]}))
@@ -96,7 +97,7 @@ class Moto(Server):
         self.kms("DisableKey", json.dumps({"KeyId": self.facts["disabled_key_id"]}))
 
     def describe(self):
-        return self.facts
+        return dict(self.facts)
 
     def ask(self, service, body, more):
         body = body.encode()

@@ -188,10 +188,7 @@ class OpenBao(Server):
 
     def describe(self):
         addresses = {f"{name}_addr": f"https://127.0.0.1:{self.ports[name]}" for name in LISTENERS}
-        pair = lambda name: {f"{name}_cert": str(self.certificates / f"{name.replace('_', '-')}.crt"),
-                             f"{name}_key": str(self.certificates / f"{name.replace('_', '-')}.key")}
-        return {"addr": self.address, **addresses, "ca": str(self.certificates / "ca.crt"),
-                "other_ca": str(self.certificates / "other-ca.crt"), **pair("client"), **pair("other_client"),
+        return {"addr": self.address, **addresses, **tls.files(self.certificates),
                 "key": "bulla", "chacha_key": "bulla-chacha", "derived_key": "bulla-derived", "rsa_key": "bulla-rsa",
                 "forbidden_key": "forbidden", "mount": "transit", "other_mount": "team-a/transit", "role": "bulla",
                 "root_token": self.root, "unseal_key": self.unseal_key, **self.facts}

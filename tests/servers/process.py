@@ -26,6 +26,10 @@ class Missing(Exception):
     """Something is not installed; the text says what and how to get it."""
 
 
+class Spared(Missing):
+    """The same of something that not every machine can have, so that it may be missing everywhere."""
+
+
 class Failed(Exception):
     """A server did not do what it was asked to."""
 
@@ -52,9 +56,9 @@ def tool(name, package):
 
 
 def exit_missing(reason):
-    """Ends this program as a skip, or as a failure where nothing may be skipped."""
+    """Ends this program as a skip, or as a failure where nothing may be skipped. reason: a Missing."""
     print(f"skipped: {reason}", flush=True)
-    sys.exit(1 if os.environ.get("BULLA_REQUIRE") == "1" else 77)
+    sys.exit(1 if os.environ.get("BULLA_REQUIRE") == "1" and not isinstance(reason, Spared) else 77)
 
 
 def free_port():

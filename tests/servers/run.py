@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Starts servers, runs a command that finds them in its environment, ends them all.
 
-    run.py NAME... [--proxy] -- COMMAND [ARGUMENT...]      run.py --list
+    run.py NAME... [--tls] [--proxy] -- COMMAND [ARGUMENT...]      run.py --list
     run.py control NAME VERB [ARGUMENT...]                 from inside COMMAND: seal, restart, pause ...
 
 README.md beside this file says what each server offers.
@@ -19,15 +19,17 @@ from contextlib import ExitStack
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+import fakes  # noqa: E402
 import toxiproxy  # noqa: E402
 from fakes import AzureFake, GcpKms  # noqa: E402
 from moto_server import Moto  # noqa: E402
 from openbao import OpenBao  # noqa: E402
 from openbao_cluster import OpenBaoCluster  # noqa: E402
 from process import Failed, Missing, exit_missing  # noqa: E402
+from tls_front import TlsFront  # noqa: E402
 from tokens import Kryoptic, SoftHsm  # noqa: E402
 
-SERVERS = {kind.name: kind for kind in (OpenBao, OpenBaoCluster, Moto, SoftHsm, Kryoptic, AzureFake, GcpKms)}
+SERVERS = {kind.name: kind for kind in (OpenBao, OpenBaoCluster, Moto, SoftHsm, Kryoptic, AzureFake, GcpKms, fakes.GcpKms, fakes.AzureFake)}
 LINE_LIMIT = 1 << 16
 
 
@@ -96,14 +98,16 @@ def control(*words):
     return 0 if word == "ok" else 1
 
 
-def start(stack, names, proxied):
+def start(stack, names, options):
     """The running servers by name, and what the command shall see."""
     servers, facts, seen = {}, {}, {}
     for name in names:
         servers[name] = stack.enter_context(SERVERS[name]())
         facts[name] = servers[name].describe()
-        if proxied and "addr" in facts[name]:
-            front = stack.enter_context(toxiproxy.proxy(servers[name]))
+        if "--tls" in options and "addr" in facts[name] and "tls_addr" not in facts[name]:
+            facts[name].update(stack.enter_context(TlsFront(facts[name]["addr"])).describe())
+        if "--proxy" in options and "addr" in facts[name]:
+            front = stack.enter_context(toxiproxy.Proxy(facts[name]))
             servers[f"{name}-proxy"] = front
             facts[f"{name}-proxy"] = front.describe()
         seen.update(servers[name].variables())
@@ -119,9 +123,9 @@ def end_command(child, apart):
         pass
 
 
-def run(names, proxied, command):
+def run(names, options, command):
     with ExitStack() as stack:
-        servers, facts, seen = start(stack, names, proxied)
+        servers, facts, seen = start(stack, names, options)
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="bulla-servers-"))
         path = Path(folder) / "servers.json"
         path.touch(mode=0o600)
@@ -152,17 +156,17 @@ def main(words):
         sys.exit(__doc__)
     at = words.index("--")
     names, command = words[:at], words[at + 1:]
-    proxied = "--proxy" in names
-    names = [name for name in names if name != "--proxy"]
+    options = {"--tls", "--proxy"}.intersection(names)
+    names = [name for name in names if name not in options]
     unknown = [name for name in names if name not in SERVERS]
     if unknown or not names or not command:
         sys.exit(f"run.py: no server {unknown[0]}; there are {', '.join(SERVERS)}" if unknown else __doc__)
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, ended)
     try:
-        return run(names, proxied, command)
+        return run(names, options, command)
     except Missing as reason:
-        exit_missing(str(reason))
+        exit_missing(reason)
     except Failed as reason:
         sys.exit(f"run.py: {reason}")
 

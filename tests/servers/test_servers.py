@@ -23,10 +23,12 @@ sys.path.insert(0, str(HERE))
 import rest  # noqa: E402
 import sigv4  # noqa: E402
 import tls  # noqa: E402
+from kubernetes import TokenReview  # noqa: E402
 from moto_server import Moto  # noqa: E402
 from openbao import OpenBao  # noqa: E402
 from openbao_cluster import OpenBaoCluster  # noqa: E402
 from process import Failed, Missing, exit_missing, wait_until  # noqa: E402
+from tls_front import TlsFront  # noqa: E402
 from tokens import Kryoptic, SoftHsm  # noqa: E402
 from toxiproxy import Proxy, proxy  # noqa: E402
 
@@ -292,6 +294,35 @@ class MotoTest(ServerTest):
         self.assertEqual(self.wrap()[0], 200)
 
 
+class TlsFrontTest(unittest.TestCase):
+    """TLS before a plain server, which is the TokenReview one."""
+
+    def setUp(self):
+        review = TokenReview()
+        self.addCleanup(review.close)
+        self.facts = self.enterContext(TlsFront(review.address)).describe()
+
+    def ask(self, address, client=None, ca="ca"):
+        body = {"spec": {"token": "x" * 100000}}
+        return rest.call("POST", self.facts[address], body, ca=self.facts[ca], client=client)[0]
+
+    def test_good_certificates(self):
+        pair = (self.facts["client_cert"], self.facts["client_key"])
+        self.assertEqual([self.ask("tls_addr"), self.ask("tls12_addr"), self.ask("mtls_addr", pair)], [201] * 3)
+
+    def test_bad_certificates(self):
+        for address in ("expired_addr", "early_addr", "wrong_host_addr", "self_signed_addr"):
+            with self.subTest(address=address), self.assertRaisesRegex(OSError, "certificate verify failed"):
+                self.ask(address)
+        with self.assertRaisesRegex(OSError, "certificate verify failed"):
+            self.ask("tls_addr", ca="other_ca")
+
+    def test_client_certificate_is_demanded(self):
+        for pair in (None, (self.facts["other_client_cert"], self.facts["other_client_key"])):
+            with self.subTest(pair=pair), self.assertRaises(OSError):
+                self.ask("mtls_addr", pair)
+
+
 class SoftHsmTest(ServerTest):
     kind = SoftHsm
 
@@ -396,12 +427,13 @@ def is_alive(pid):
 # Who must be installed for the tests of a class.
 NEEDS = {"OpenBaoTest": [OpenBao], "ClusterTest": [OpenBaoCluster], "MotoTest": [Moto], "SoftHsmTest": [SoftHsm],
          "KryopticTest": [Kryoptic],
-         "ToxiproxyTest": [OpenBao, Proxy], "RunnerTest": [SoftHsm, Moto], "CertificateTest": []}
+         "ToxiproxyTest": [OpenBao, Proxy], "RunnerTest": [SoftHsm, Moto], "CertificateTest": [],
+         "TlsFrontTest": []}
 
 if __name__ == "__main__":
     try:
         for kind in (kind for name in sys.argv[1:] for kind in NEEDS[name]):
             kind.check()
     except Missing as reason:
-        exit_missing(str(reason))
+        exit_missing(reason)
     unittest.main()

@@ -90,6 +90,15 @@ def make(folder):
     return folder
 
 
+def files(folder):
+    """What a client needs of them, by the names under which the servers tell it."""
+    names = {"ca": "ca.crt", "other_ca": "other-ca.crt"}
+    for pair in ("client", "other_client"):
+        for kind, ending in (("cert", "crt"), ("key", "key")):
+            names[f"{pair}_{kind}"] = f"{pair.replace('_', '-')}.{ending}"
+    return {name: str(folder / file) for name, file in names.items()}
+
+
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit(__doc__)

@@ -6,7 +6,7 @@ import secrets
 import subprocess
 from pathlib import Path
 
-from process import Failed, Missing, Server, installed, tool
+from process import Failed, Missing, Server, Spared, installed, tool
 
 
 class Token(Server):
@@ -61,7 +61,8 @@ class Token(Server):
         return done.stdout
 
     def fill(self):
-        self.tool("--keygen", "--key-type", "AES:32", "--label", "bulla", "--id", "01", "--sensitive")
+        self.tool("--keygen", "--key-type", "AES:32", "--label", "bulla", "--id", "01", "--sensitive",
+                  "--usage-decrypt", "--usage-wrap")
 
     def describe(self):
         address = f"pkcs11:token={self.label};object=bulla?module-path={self.module()}&pin-source=file:{self.pin_file}"
@@ -95,7 +96,10 @@ class Kryoptic(Token):
 
     @staticmethod
     def module():
-        return installed("kryoptic", "libkryoptic_pkcs11.so")
+        try:
+            return installed("kryoptic", "libkryoptic_pkcs11.so")
+        except Missing as reason:
+            raise Spared(reason) from None
 
     def variables(self):
         return {"KRYOPTIC_CONF": str(self.store() / "token.sql")}

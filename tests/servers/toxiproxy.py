@@ -14,15 +14,15 @@ NETWORK = "127.0.0.1"
 
 
 class Proxy(Server):
-    """A front for each address of a server (every description key that ends in "addr"), with the same faults for all."""
+    """A front for each address of a server (every fact whose name ends in "addr"), with the same faults for all."""
 
     name = "toxiproxy"
     program = ("bin", "toxiproxy-server")
     verbs = ("toxic", "clear", "down", "up", "describe")
 
-    def __init__(self, server):
+    def __init__(self, facts):
         super().__init__()
-        self.behind = {key: value for key, value in server.describe().items() if key.endswith("addr")}
+        self.behind = {key: value for key, value in facts.items() if key.endswith("addr")}
         self.fronts = {}
         self.toxics = 0
 
@@ -84,4 +84,4 @@ class Proxy(Server):
 
 
 def proxy(server):
-    return Proxy(server)
+    return Proxy(server.describe())
