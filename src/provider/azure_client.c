@@ -60,10 +60,14 @@ static bulla_status vault_login(void *arg, bulla_call *call, bulla_oauth_grant *
     const bulla_http_request request = {.method = "GET", .url = url, .what = "login", .idempotent = true};
     BULLA_TRY(bulla_http_url_parse(call, url, &parsed));
     BULLA_TRY(bulla_http_send(vault->http, call, &request, &answer));
-    call->native = answer.code;
-    call->retry_after_ms = answer.retry_after_ms;
-    if (answer.code == 429)
+    if (answer.code == 429) {
+        call->retry_after_ms = answer.retry_after_ms;
         return bulla_fail(call, BULLA_ETHROTTLED, "key store \"%s\": the vault asks to slow down", vault->config->name);
+    }
+    if (answer.code == 403)
+        return bulla_fail(call, BULLA_EAUTHZ,
+                          "key store \"%s\": %.100s answers nobody from this network; look at its firewall",
+                          vault->config->name, vault->base);
     if (answer.code != 401 || bulla_azurekv_challenge_parse(call, answer.challenge, &challenge) != BULLA_OK)
         return bulla_fail(
             call, BULLA_EUNAVAIL,
@@ -210,10 +214,12 @@ bulla_status bulla_azure_taken(const bulla_azure_key *self, bulla_call *call, co
                                bulla_status status)
 {
     if (status != BULLA_EFORMAT && status != BULLA_ELIMIT) return status;
+    status =
+        bulla_fail(call, from->is_repeatable ? BULLA_EUNAVAIL : BULLA_EUNKNOWN,
+                   "key store \"%s\": %s was answered with something that no vault says; is there a proxy between?",
+                   self->client->config->name, from->verb);
     call->native = 200;
-    return bulla_fail(call, from->is_repeatable ? BULLA_EUNAVAIL : BULLA_EUNKNOWN,
-                      "key store \"%s\": %s was answered with something that no vault says; is there a proxy between?",
-                      self->client->config->name, from->verb);
+    return status;
 }
 
 bulla_status bulla_azure_kid_check(const bulla_azure_key *self, bulla_call *call, const char *kid)

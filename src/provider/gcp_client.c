@@ -73,7 +73,6 @@ bulla_status bulla_gcp_refused(const bulla_gcp_key *self, bulla_call *call, cons
     bulla_gcpkms_error_read(bulla_http_body(answer), &error);
     bulla_status status = status_of(from, answer->code, &error);
     const char *store = self->client->config->name;
-    call->native = answer->code;
     call->retry_after_ms = answer->retry_after_ms;
     if (status == BULLA_EINTEGRITY)
         (void)bulla_fail(call, status, "the wrapped data key is damaged, or not for this context");
@@ -93,11 +92,13 @@ bulla_status bulla_gcp_taken(const bulla_gcp_key *self, bulla_call *call, const 
                              bulla_status status)
 {
     if (status != BULLA_EFORMAT && status != BULLA_ELIMIT) return status;
+    status =
+        bulla_fail(call, from->is_repeatable ? BULLA_EUNAVAIL : BULLA_EUNKNOWN,
+                   "key store \"%s\": %s was answered with something that Cloud KMS does not say; is there a proxy "
+                   "between?",
+                   self->client->config->name, from->verb);
     call->native = 200;
-    return bulla_fail(call, from->is_repeatable ? BULLA_EUNAVAIL : BULLA_EUNKNOWN,
-                      "key store \"%s\": %s was answered with something that Cloud KMS does not say; is there a proxy "
-                      "between?",
-                      self->client->config->name, from->verb);
+    return status;
 }
 
 bulla_status bulla_gcp_send_ok(const bulla_gcp_key *self, bulla_call *call, const bulla_gcp_request *from,

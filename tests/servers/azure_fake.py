@@ -140,8 +140,10 @@ def xor(data, other):
 class Rsa:
     def __init__(self, path):
         text = openssl("rsa", "-in", str(path), "-noout", "-text").decode()
-        self.n, self.d = (int(re.search(name + r":\s+((?:[0-9a-f:]+\s*)+)", text).group(1).replace(":", "").replace("\n", "")
-                              .replace(" ", ""), 16) for name in ("modulus", "privateExponent"))
+        def number(name):
+            return int(re.sub(r"[\s:]", "", re.search(name + r":\s*\n((?: +[0-9a-f:]+\n)+)", text).group(1)), 16)
+        self.n, self.p, self.q, self.dp, self.dq, self.inverse = map(
+            number, ("modulus", "prime1", "prime2", "exponent1", "exponent2", "coefficient"))
         self.length = (self.n.bit_length() + 7) // 8
 
     def encrypt(self, data):
@@ -154,7 +156,9 @@ class Rsa:
     def decrypt(self, data):
         if len(data) != self.length or int.from_bytes(data, "big") >= self.n:
             return None
-        message = pow(int.from_bytes(data, "big"), self.d, self.n).to_bytes(self.length, "big")
+        number = int.from_bytes(data, "big")
+        first, second = pow(number, self.dp, self.p), pow(number, self.dq, self.q)
+        message = (second + (first - second) * self.inverse % self.p * self.q).to_bytes(self.length, "big")
         seed = xor(message[1:33], mask(message[33:], 32))
         db = xor(message[33:], mask(seed, self.length - 33))
         rest = db[32:].lstrip(b"\0")

@@ -70,7 +70,7 @@ class Tokens:
 
     def grant(self, who, seconds):
         self.num_logins += 1
-        token = f"fake.{who}.{secrets.token_urlsafe(24)}"
+        token = f"t0ken.{who}.{secrets.token_urlsafe(24)}"
         self.given[token] = (who, time.time() + seconds)
         return token
 

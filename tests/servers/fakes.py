@@ -13,7 +13,7 @@ TENANT = "7f5f9bd8-2b0e-4a8e-9d5c-1f3a52f1c1aa"
 
 
 class FakeServer(Server):
-    verbs = Server.verbs + ("fake",)
+    verbs = Server.verbs + ("fake", "expect")
     script = ""
 
     def __init__(self):
@@ -37,6 +37,14 @@ class FakeServer(Server):
         if status != 200:
             raise Failed(f"{self.name}: {answer}")
         return answer
+
+    def expect(self, *counts):
+        """expect logins=1 encrypt=3: fails when a counter says something else."""
+        seen = self.fake()
+        for count in counts:
+            name, _, value = count.rpartition("=")
+            if seen.get(name.replace("+", " "), 0) != int(value):
+                raise Failed(f"{name} is {seen.get(name.replace('+', ' '), 0)}, not {value}")
 
     def write(self, name, content, mode=0o600):
         path = self.folder / name
