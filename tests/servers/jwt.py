@@ -13,8 +13,8 @@ def encode(data):
 class Signer:
     def __init__(self, folder):
         self.key = folder / "jwt.key"
-        subprocess.run(["openssl", "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", self.key],
-                       check=True, stderr=subprocess.DEVNULL)
+        line = ["openssl", "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", self.key]
+        subprocess.run(line, check=True, stderr=subprocess.DEVNULL)
         self.public = subprocess.run(["openssl", "pkey", "-in", self.key, "-pubout"], check=True, capture_output=True,
                                      text=True).stdout
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A server of the tests: a child process on a loopback port of its own, with a folder of its own, that ends when we end."""
+"""A server of the tests: a child process with a loopback port and a folder of its own, that ends when we end."""
 import concurrent.futures
 import os
 import random
@@ -97,7 +97,7 @@ def wait_until(check, what, seconds=None, alive=lambda: True):
 
 
 class Server:
-    """What every server has. A subclass says its name, its command, when it is ready, and what there is to know about it."""
+    """What every server has. A subclass says its name, its command, when it is ready, and what to know about it."""
 
     name = "server"
     # Below the folder of tools/servers-setup.

@@ -19,7 +19,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-import fakes  # noqa: E402
 import toxiproxy  # noqa: E402
 from fakes import AzureFake, GcpKms  # noqa: E402
 from moto_server import Moto  # noqa: E402
@@ -29,7 +28,7 @@ from process import Failed, Missing, exit_missing  # noqa: E402
 from tls_front import TlsFront  # noqa: E402
 from tokens import Kryoptic, SoftHsm  # noqa: E402
 
-SERVERS = {kind.name: kind for kind in (OpenBao, OpenBaoCluster, Moto, SoftHsm, Kryoptic, AzureFake, GcpKms, fakes.GcpKms, fakes.AzureFake)}
+SERVERS = {kind.name: kind for kind in (OpenBao, OpenBaoCluster, Moto, SoftHsm, Kryoptic, AzureFake, GcpKms)}
 LINE_LIMIT = 1 << 16
 
 
@@ -133,7 +132,7 @@ def run(names, options, command):
         door = Control(servers, f"{folder}/control")
         stack.callback(door.close)
         seen.update(BULLA_SERVERS_JSON=str(path), BULLA_SERVERS_CONTROL=f"{folder}/control")
-        # In a group of its own, so that what the command leaves behind ends too; but a shell wants the terminal's group.
+        # In a group of its own, so that what it leaves behind ends too; but a shell wants the terminal's group.
         apart = not sys.stdin.isatty()
         child = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "--", *command], env={**os.environ, **seen},
                                  start_new_session=apart)

@@ -88,7 +88,8 @@ class OpenBaoTest(ServerTest):
                 self.assert_can_wrap(self.login(method, {"role": "bulla", "jwt": Path(facts[name]).read_text()}))
 
     def userpass(self):
-        _, answer = self.ask("POST", f"auth/userpass/login/{self.facts['username']}", {"password": self.facts["password"]})
+        path = f"auth/userpass/login/{self.facts['username']}"
+        _, answer = self.ask("POST", path, {"password": self.facts["password"]})
         return answer["auth"]["client_token"]
 
     def test_logins_with_wrong_credentials_fail(self):
@@ -101,7 +102,8 @@ class OpenBaoTest(ServerTest):
         pair = (self.facts["client_cert"], self.facts["client_key"])
         for address in ("tls_addr", "mtls_addr"):
             with self.subTest(address=address):
-                self.assert_can_wrap(self.login("cert", {"name": "bulla"}, address=address, ca=self.facts["ca"], client=pair))
+                token = self.login("cert", {"name": "bulla"}, address=address, ca=self.facts["ca"], client=pair)
+                self.assert_can_wrap(token)
 
     def test_client_certificates_are_demanded(self):
         stranger = (self.facts["other_client_cert"], self.facts["other_client_key"])
@@ -189,7 +191,8 @@ class ClusterTest(ServerTest):
     def test_one_is_active_and_two_stand_by(self):
         self.assertEqual(self.health(), [200, 429, 429])
         # One that has just joined does not know at once whom to pass requests on to.
-        wait_until(lambda: {self.read_key(address) for address in self.facts["addresses"]} == {200}, "three who answer", 30)
+        addresses = self.facts["addresses"]
+        wait_until(lambda: {self.read_key(address) for address in addresses} == {200}, "three who answer", 30)
 
     def test_another_takes_over(self):
         old = self.server.active()
@@ -377,8 +380,9 @@ class RunnerTest(unittest.TestCase):
                               **options)
 
     def test_command_finds_the_server_and_gives_the_code(self):
-        done = self.run_it("softhsm", "--", "sh", "-c", 'test -e "$BULLA_SOFTHSM_MODULE" && test -e "$SOFTHSM2_CONF" && '
-                           'grep -q \'"softhsm"\' "$BULLA_SERVERS_JSON" && exit 5')
+        script = 'test -e "$BULLA_SOFTHSM_MODULE" && test -e "$SOFTHSM2_CONF" && ' \
+                 'grep -q \'"softhsm"\' "$BULLA_SERVERS_JSON" && exit 5'
+        done = self.run_it("softhsm", "--", "sh", "-c", script)
         self.assertEqual(done.returncode, 5, done.stdout + done.stderr)
 
     def test_verbs_reach_the_server(self):
@@ -401,8 +405,8 @@ class RunnerTest(unittest.TestCase):
     def assert_ends_all(self, number):
         """Ends the runner with a signal; the server, whose pid the command told, ends too."""
         tell = f"{sys.executable} {HERE}/run.py control moto pid; sleep 100"
-        runner = subprocess.Popen([sys.executable, HERE / "run.py", "moto", "--", "sh", "-c", tell], stdout=subprocess.PIPE,
-                                  text=True)
+        line = [sys.executable, HERE / "run.py", "moto", "--", "sh", "-c", tell]
+        runner = subprocess.Popen(line, stdout=subprocess.PIPE, text=True)
         self.addCleanup(runner.stdout.close)
         pid = int(runner.stdout.readline())
         self.assertTrue(is_alive(pid))

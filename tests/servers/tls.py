@@ -64,8 +64,8 @@ def signed(folder, name, common_name, hosts=HOSTS, use="serverAuth", authority="
     openssl("rand", "-hex", "-out", folder / f"{name}.serial", 16)
     openssl("req", "-new", *CURVE, "-keyout", folder / f"{name}.key", "-out", request, "-subj", f"/CN={common_name}")
     openssl("ca", "-batch", "-notext", "-config", config, "-extensions", "extensions", "-in", request,
-            "-out", folder / f"{name}.crt", "-cert", folder / f"{authority}.crt", "-keyfile", folder / f"{authority}.key",
-            "-startdate", date(days[0]), "-enddate", date(days[1]))
+            "-out", folder / f"{name}.crt", "-cert", folder / f"{authority}.crt",
+            "-keyfile", folder / f"{authority}.key", "-startdate", date(days[0]), "-enddate", date(days[1]))
 
 
 def date(days):
@@ -80,7 +80,8 @@ def make(folder):
     for name in ("ca", "other-ca"):
         self_signed(folder, name, f"/CN=Bulla test {name}", "basicConstraints=critical,CA:true",
                     "keyUsage=critical,keyCertSign,cRLSign")
-    self_signed(folder, "self-signed", "/CN=localhost", f"subjectAltName={HOSTS}", KEY_USE, "extendedKeyUsage=serverAuth")
+    self_signed(folder, "self-signed", "/CN=localhost", f"subjectAltName={HOSTS}", KEY_USE,
+                "extendedKeyUsage=serverAuth")
     signed(folder, "server", "localhost")
     signed(folder, "wrong-host", "other.example.test", hosts="DNS:other.example.test")
     signed(folder, "expired", "localhost", days=(-3, -1))

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""PKCS#11 tokens in a folder of their own: SoftHSM 2, and kryoptic for newer mechanisms. Nothing listens; what a test gets
-is the module's path, the variable that tells the module where its store is, and a token with a key."""
+"""PKCS#11 tokens in a folder of their own: SoftHSM 2, and kryoptic for newer mechanisms. Nothing listens; what a test
+gets is the module's path, the variable that tells the module where its store is, and a token with a key."""
 import os
 import secrets
 import subprocess
@@ -66,8 +66,8 @@ class Token(Server):
 
     def describe(self):
         address = f"pkcs11:token={self.label};object=bulla?module-path={self.module()}&pin-source=file:{self.pin_file}"
-        return {"module": str(self.module()), "token": self.label, "key": "bulla", "pin": self.pin, "so_pin": self.so_pin,
-                "pin_file": str(self.pin_file), "uri": address, "variables": [f"{k}={v}" for k, v in self.variables().items()]}
+        return {"module": str(self.module()), "token": self.label, "key": "bulla", "pin": self.pin,
+                "so_pin": self.so_pin, "pin_file": str(self.pin_file), "uri": address}
 
 
 class SoftHsm(Token):

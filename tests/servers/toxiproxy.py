@@ -55,7 +55,8 @@ class Proxy(Server):
 
     def toxic(self, kind, *words, stream="downstream", toxicity=1.0, **attributes):
         """latency(latency, jitter), bandwidth(rate), slow_close(delay), timeout(timeout; 0 upstream: a black hole),
-        reset_peer(timeout), slicer(average_size, size_variation, delay), limit_data(bytes). As a verb: key=value words."""
+        reset_peer(timeout), slicer(average_size, size_variation, delay), limit_data(bytes). As a verb:
+        key=value words."""
         for word in words:
             key, _, value = word.partition("=")
             if key == "stream":
