@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static char file_path[64];
@@ -327,6 +328,73 @@ static void test_no_credentials_and_unknown_methods_are_told(void **state)
     vault_kit_stop(&kit);
 }
 
+/* What a forked child does with a key store that its parent opened; its exit code is the status. */
+static bulla_status describe_in_child(vault_kit *kit)
+{
+    int code = 0;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        bulla_key_info info;
+        bulla_status status = bulla_provider_describe(kit->key, &kit->call, &info);
+        if (status != BULLA_OK) (void)fprintf(stderr, "in the child: %s\n", kit->call.why);
+        _exit((int)status);
+    }
+    assert_int_equal(waitpid(child, &code, 0), child);
+    assert_true(WIFEXITED(code));
+    return (bulla_status)WEXITSTATUS(code);
+}
+
+static void test_a_forked_child_logs_in_itself(void **state)
+{
+    (void)state;
+    vault_kit kit;
+    start_bare(&kit);
+    write_file("s.given");
+    kit.config.token_file = file_path;
+    open_kit(&kit);
+    assert_used(&kit);
+    assert_int_equal(kit.num_lookups, 1);
+    assert_int_equal(describe_in_child(&kit), BULLA_OK);
+    assert_int_equal(kit.num_lookups, 2);
+    assert_used(&kit);
+    assert_int_equal(unlink(file_path), 0);
+    vault_kit_stop(&kit);
+}
+
+static void test_a_forked_child_does_not_have_credentials_given_as_values(void **state)
+{
+    (void)state;
+    vault_kit kit;
+    vault_kit_start(&kit, NULL);
+    open_kit(&kit);
+    assert_used(&kit);
+    assert_int_equal(describe_in_child(&kit), BULLA_EAUTHN);
+    assert_int_equal(kit.num_logins, 1);
+    vault_kit_stop(&kit);
+}
+
+/* Wherever memory runs out the request fails, nothing is lost, and the next one works. */
+static void test_without_memory_a_request_fails_and_the_next_works(void **state)
+{
+    (void)state;
+    vault_kit kit;
+    vault_kit_start(&kit, NULL);
+    open_kit(&kit);
+    unsigned num_failed = 0;
+    for (size_t n = 1; n <= 30; n++) {
+        fake_env_advance_ms(&kit.fake, 3600 * 1001); /* log in and look at the key each time */
+        fake_env_fail_alloc_in(&kit.fake, n);
+        bulla_status status = use(&kit);
+        kit.fake.fail_alloc = 0;
+        if (status != BULLA_OK && status != BULLA_ENOMEM) fail_msg("%zu: %s", n, kit.call.why);
+        num_failed += status == BULLA_ENOMEM;
+    }
+    assert_in_range(num_failed, 6, 20);
+    assert_used(&kit);
+    vault_kit_stop(&kit);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -346,6 +414,9 @@ int main(void)
         cmocka_unit_test(test_a_jwt_is_read_from_its_file_at_each_login),
         cmocka_unit_test(test_the_method_follows_from_what_is_given),
         cmocka_unit_test(test_no_credentials_and_unknown_methods_are_told),
+        cmocka_unit_test(test_a_forked_child_logs_in_itself),
+        cmocka_unit_test(test_a_forked_child_does_not_have_credentials_given_as_values),
+        cmocka_unit_test(test_without_memory_a_request_fails_and_the_next_works),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
