@@ -84,18 +84,24 @@ static void test_a_lost_answer_is_unavailable_or_unknown(void **state)
     }
 }
 
-static void test_bytes_behind_the_answer_are_no_part_of_it(void **state)
+/* They may come late, when the connection is in use again: then what they spoil is no answer. */
+static void test_bytes_behind_the_answer_are_part_of_none(void **state)
 {
     (void)state;
     BULLA_HTTP_ANSWER(got);
+    BULLA_HTTP_ANSWER(next_got);
     next.fault = HTTP_SHORT_LENGTH;
     publish();
     assert_ok(net_kit_ask(&kit, "GET", "/", &got));
     assert_body(&got, "an answer of this size");
     next.fault = HTTP_NO_FAULT;
     publish();
-    assert_ok(net_kit_ask(&kit, "GET", "/", &got)); /* nor do they begin the next */
-    assert_body(&got, "an answer of this size!");
+    bulla_status status = net_kit_ask(&kit, "GET", "/", &next_got);
+    if (status == BULLA_OK)
+        assert_body(&next_got, "an answer of this size!");
+    else
+        assert_status(status, BULLA_EUNAVAIL);
+    assert_ok(ask());
 }
 
 static void test_a_request_that_may_not_be_repeated_is_sent_once(void **state)
@@ -294,7 +300,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_a_lost_answer_is_unavailable_or_unknown, start, stop),
-        cmocka_unit_test_setup_teardown(test_bytes_behind_the_answer_are_no_part_of_it, start, stop),
+        cmocka_unit_test_setup_teardown(test_bytes_behind_the_answer_are_part_of_none, start, stop),
         cmocka_unit_test_setup_teardown(test_a_request_that_may_not_be_repeated_is_sent_once, start, stop),
         cmocka_unit_test(test_a_stale_connection_costs_an_idempotent_request_nothing),
         cmocka_unit_test_setup_teardown(test_a_connection_closed_while_idle_is_replaced, start, stop),
