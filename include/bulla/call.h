@@ -13,7 +13,7 @@
 extern "C" {
 #endif
 
-#define BULLA_MESSAGE_ALONE UINT64_MAX /* message_len of a data key that is to be shared with nothing else */
+#define BULLA_MESSAGE_UNKNOWN UINT64_MAX /* message_len of a message whose length nobody knows */
 
 struct bulla_call {
     const bulla_env *env; /* never NULL after bulla_call_init */
@@ -29,7 +29,8 @@ struct bulla_call {
     char why[256];           /* one sentence for a person, without key bytes or response bodies */
     uint32_t retry_after_ms; /* how long the store asks to be left alone; 0: it did not say */
     uint32_t attempts;       /* requests that wrappers made for the last call of a provider; 0: none of them counts */
-    uint64_t message_len;    /* bytes that the data key asked for will protect, when known (else 0): limits its reuse */
+    uint64_t message_len;    /* of the message that the data key asked for will protect; 0: it is for something else,
+                              * and never shared (bulla_cache_options.reuse_ms). Set by encryption where it is 0. */
 };
 
 /* bulla_call_init makes `call` ready: no deadline, nobody, no failure. `env` NULL means bulla_env_default. The env is

@@ -31,13 +31,24 @@ static bulla_status message_room(const bulla_encryptor *encryptor, bulla_call *c
     return bulla_buffer_reserve(out, call, total);
 }
 
+/* Its length is known, so a data key that it shares with others may be limited in bytes. */
+static bulla_status encryptor_begin(bulla_encryptor *encryptor, bulla_call *call, const bulla_encrypt_options *options,
+                                    size_t len)
+{
+    uint64_t message_len = call->message_len;
+    call->message_len = len == 0 ? 1 : len;
+    bulla_status status = bulla_encryptor_init(encryptor, call, options);
+    call->message_len = message_len;
+    return status;
+}
+
 bulla_status bulla_encrypt(bulla_call *call, const bulla_encrypt_options *options, bulla_view plaintext,
                            bulla_bytes *out_message)
 {
     if (call == NULL) return BULLA_EINVAL;
     BULLA_AUTO(bulla_encryptor) encryptor = {.seq = 0};
     BULLA_AUTO(bulla_buffer) message = {0};
-    BULLA_TRY(bulla_encryptor_init(&encryptor, call, options));
+    BULLA_TRY(encryptor_begin(&encryptor, call, options, plaintext.len));
     BULLA_TRY(message_room(&encryptor, call, plaintext.len, &message));
     bulla_flow flow = {plaintext, message.data, message.cap, 0, 0};
     bool is_done = false;

@@ -62,14 +62,14 @@ void bulla_reuse_done(bulla_reuse *reuse)
     bulla_secret_unref(reuse->memory);
 }
 
-/* A signed message's context holds a key that no other has. Where bytes are limited, an unknown number is too many. */
+/* Only what says that it is a message: whoever asks for a bare data key may count its uses. A signed message's context
+ * holds a key that no other has. Where bytes are limited, an unknown number is too many. */
 static bool is_shareable(const bulla_reuse *reuse, const bulla_reuse_request *request)
 {
     bulla_view unused;
-    if (request->message_len == BULLA_MESSAGE_ALONE || bulla_context_bytes(request->context).len > CONTEXT_MAX)
-        return false;
+    if (request->message_len == 0 || bulla_context_bytes(request->context).len > CONTEXT_MAX) return false;
     if (bulla_context_find(request->context, bulla_view_text(BULLA_CONTEXT_PUBLIC_KEY), &unused)) return false;
-    return reuse->max_bytes == 0 || (request->message_len != 0 && request->message_len <= reuse->max_bytes);
+    return reuse->max_bytes == 0 || request->message_len <= reuse->max_bytes;
 }
 
 static shared_key *set_of(const bulla_reuse *reuse, shelf *all, const bulla_reuse_request *request)
@@ -97,7 +97,7 @@ static bool use(const bulla_reuse *reuse, shared_key *key, const bulla_reuse_req
     }
     if (bulla_wrapped_copy(&aside, key->wrapped, out_wrapped) != BULLA_OK) return false;
     key->messages++;
-    key->bytes += request->message_len;
+    if (reuse->max_bytes != 0) key->bytes += request->message_len;
     *out_dek = bulla_secret_ref(key->dek);
     return true;
 }

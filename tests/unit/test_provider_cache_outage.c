@@ -466,11 +466,11 @@ static void test_messages_share_a_key_within_the_limits(void **state)
     cache_open((bulla_cache_options){.ttl_ms = 1000, .reuse_ms = 5000, .reuse_messages = 4});
     assert_int_equal(keys_for(12, 100, NULL), 3);
     assert_int_equal(stats().reused, 9);
-    bulla_wrapped_free(make_key(0, NULL));
+    bulla_wrapped_free(make_key(BULLA_MESSAGE_UNKNOWN, NULL));
     fake_env_advance_ms(&fake, 4999);
-    assert_int_equal(keys_for(1, 0, NULL), 0);
+    assert_int_equal(keys_for(1, BULLA_MESSAGE_UNKNOWN, NULL), 0);
     fake_env_advance_ms(&fake, 1);
-    assert_int_equal(keys_for(1, 0, NULL), 1);
+    assert_int_equal(keys_for(1, BULLA_MESSAGE_UNKNOWN, NULL), 1);
 }
 
 static void test_the_bytes_under_one_key_are_limited(void **state)
@@ -478,17 +478,17 @@ static void test_the_bytes_under_one_key_are_limited(void **state)
     (void)state;
     cache_open((bulla_cache_options){.ttl_ms = 1000, .reuse_ms = 5000, .reuse_bytes = 1000});
     assert_int_equal(keys_for(20, 100, NULL), 2);
-    assert_int_equal(keys_for(3, 0, NULL), 3);    /* of unknown length */
+    assert_int_equal(keys_for(3, BULLA_MESSAGE_UNKNOWN, NULL), 3);
     assert_int_equal(keys_for(3, 1001, NULL), 3); /* too long to share */
     assert_int_equal(keys_for(3, 600, NULL), 3);
 }
 
-static void test_a_key_that_is_to_be_alone_is(void **state)
+static void test_a_data_key_for_no_message_is_nobody_elses(void **state)
 {
     (void)state;
     cache_open((bulla_cache_options){.ttl_ms = 1000, .reuse_ms = 5000});
     assert_int_equal(keys_for(1, 10, NULL), 1);
-    assert_int_equal(keys_for(3, BULLA_MESSAGE_ALONE, NULL), 3);
+    assert_int_equal(keys_for(3, 0, NULL), 3);
     assert_int_equal(keys_for(3, 10, NULL), 0);
 }
 
@@ -563,7 +563,7 @@ int main(void)
         WITH(test_without_reuse_every_message_has_its_key),
         WITH(test_messages_share_a_key_within_the_limits),
         WITH(test_the_bytes_under_one_key_are_limited),
-        WITH(test_a_key_that_is_to_be_alone_is),
+        WITH(test_a_data_key_for_no_message_is_nobody_elses),
         WITH(test_contexts_do_not_share),
         WITH(test_a_purge_and_a_rotation_end_reuse),
         WITH(test_reuse_is_bounded),
