@@ -133,6 +133,13 @@ static bulla_status blob_check(bulla_call *call, const bulla_wrapped *wrapped)
     return bulla_fail(call, BULLA_EINTEGRITY, "the wrapped data key is damaged");
 }
 
+/* The blob says which key opens it; so does the message, and the two must agree (aws-kms-keyring.md, OnDecrypt). */
+static bulla_status opener_check(bulla_call *call, const bulla_wrapped *wrapped, const char *arn)
+{
+    if (bulla_awsarn_is_same_key(wrapped->info, bulla_view_text(arn))) return BULLA_OK;
+    return bulla_fail(call, BULLA_EINTEGRITY, "the wrapped data key is damaged");
+}
+
 static bulla_status aws_unwrap(bulla_provider *provider, bulla_call *call, bulla_context *context,
                                const bulla_wrapped *wrapped, bulla_secret **out_dek)
 {
@@ -140,6 +147,7 @@ static bulla_status aws_unwrap(bulla_provider *provider, bulla_call *call, bulla
     BULLA_AWSKMS_ANSWER(answer);
     BULLA_TRY(blob_check(call, wrapped));
     BULLA_TRY(crypt(self_of(provider), call, context, &request, &answer));
+    BULLA_TRY(opener_check(call, wrapped, answer.key_arn));
     size_t len = bulla_secret_borrow(answer.plaintext).len;
     if (len < BULLA_DEK_MIN || len > BULLA_DEK_MAX) /* somebody wrapped something else with this key */
         return bulla_fail(call, BULLA_EINTEGRITY, "what AWS KMS opened is no data key");
@@ -168,6 +176,8 @@ static bulla_status aws_rewrap(bulla_provider *provider, bulla_call *call, bulla
     BULLA_AWSKMS_ANSWER(answer);
     BULLA_TRY(blob_check(call, wrapped));
     BULLA_TRY(crypt(self_of(provider), call, context, &request, &answer));
+    BULLA_TRY(opener_check(call, wrapped, answer.source_arn));
+    BULLA_TRY(opener_check(call, wrapped, answer.key_arn)); /* both were asked for by one name */
     return wrapped_make(call, &answer, out_wrapped);
 }
 

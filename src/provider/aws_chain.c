@@ -29,7 +29,7 @@ static bulla_status configuration_ask(const bulla_aws_asker *asker, bulla_aws_cr
     if (config->access_key_id == NULL && config->access_key_secret == NULL) return BULLA_OK;
     if (config->access_key_id == NULL || config->access_key_secret == NULL)
         return bulla_fail(asker->call, BULLA_ECONFIG,
-                          "key store \"%s\": access_key_id and access_key_secret belong together", config->name);
+                          "key store \"%s\": access_key_id and secret_access_key belong together", config->name);
     const bulla_view texts[3] = {bulla_view_text(config->access_key_id), bulla_secret_borrow(config->access_key_secret),
                                  bulla_secret_borrow(config->session_token)};
     return texts_take(asker, "the configuration", texts, out_creds);

@@ -117,6 +117,7 @@ static bulla_status rotation_fill(bulla_aws_key *self, bulla_call *call, const c
     rotations seen = {0, 0};
     bulla_status status = rotation_ask(self, call, arn, &rotation);
     if (status != BULLA_OK && !is_withheld(status)) return status;
+    info->primary_version = info->num_versions = 1; /* there is one, and who may not count them sees no more */
     info->rotation_period_s = rotation.period_days * 86400u;
     info->next_rotation_s = rotation.next_s;
     status = rotations_ask(self, call, arn, &seen);

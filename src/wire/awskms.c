@@ -137,12 +137,14 @@ static bulla_status lacks(bulla_call *call, const char *member)
     return bulla_fail(call, BULLA_EFORMAT, "%s has no \"%s\", or one that cannot be it", what, member);
 }
 
-static bulla_status arn_decode(bulla_call *call, bulla_json_value value, char out[BULLA_AWSARN_MAX])
+static bulla_status arn_decode(bulla_call *call, bulla_json_value object, const char *member,
+                               char out[BULLA_AWSARN_MAX])
 {
     bulla_awsarn arn;
     char text[BULLA_AWSARN_MAX];
-    if (!bulla_json_text(value, text, sizeof text) || !bulla_awsarn_parse(bulla_view_text(text), &arn) || arn.is_alias)
-        return lacks(call, "KeyId");
+    if (!bulla_json_text(bulla_json_get(object, member), text, sizeof text) ||
+        !bulla_awsarn_parse(bulla_view_text(text), &arn) || arn.is_alias)
+        return lacks(call, member);
     memcpy(out, text, sizeof text);
     return BULLA_OK;
 }
@@ -161,7 +163,8 @@ bulla_status bulla_awskms_answer_decode(bulla_call *call, bulla_awskms_op op, bu
     BULLA_TRY(bulla_json_parse(call, body, what, &json));
     bulla_json_value root = bulla_json_root(json);
     bulla_json_value blob = bulla_json_get(root, "CiphertextBlob");
-    BULLA_TRY(arn_decode(call, bulla_json_get(root, "KeyId"), answer.key_arn));
+    BULLA_TRY(arn_decode(call, root, "KeyId", answer.key_arn));
+    if (op == BULLA_AWSKMS_RE_ENCRYPT) BULLA_TRY(arn_decode(call, root, "SourceKeyId", answer.source_arn));
     if (op != BULLA_AWSKMS_DECRYPT &&
         (!bulla_json_bytes(blob, BULLA_JSON_BASE64, answer.blob, sizeof answer.blob, &answer.blob_len) ||
          answer.blob_len == 0))
@@ -193,13 +196,12 @@ static bulla_key_state state_of(bulla_json_value metadata)
     return bulla_json_is(state, "Updating") ? BULLA_KEY_ENABLED : BULLA_KEY_DISABLED;
 }
 
-/* KeySpec, or its twin of before 2021. */
+/* KeySpec, or its twin of before 2021. Such a key has no usage but one. */
 static bool is_symmetric(bulla_json_value metadata)
 {
     bulla_json_value spec = bulla_json_get(metadata, "KeySpec");
     if (bulla_json_kind_of(spec) == BULLA_JSON_NONE) spec = bulla_json_get(metadata, "CustomerMasterKeySpec");
-    return bulla_json_is(spec, "SYMMETRIC_DEFAULT") &&
-           bulla_json_is(bulla_json_get(metadata, "KeyUsage"), "ENCRYPT_DECRYPT");
+    return bulla_json_is(spec, "SYMMETRIC_DEFAULT");
 }
 
 bulla_status bulla_awskms_key_decode(bulla_call *call, bulla_view body, bulla_awskms_key *out_key)
@@ -209,7 +211,7 @@ bulla_status bulla_awskms_key_decode(bulla_call *call, bulla_view body, bulla_aw
     memset(&key, 0, sizeof key);
     BULLA_TRY(bulla_json_parse(call, body, what, &json));
     bulla_json_value metadata = bulla_json_get(bulla_json_root(json), "KeyMetadata");
-    BULLA_TRY(arn_decode(call, bulla_json_get(metadata, "Arn"), key.arn));
+    BULLA_TRY(arn_decode(call, metadata, "Arn", key.arn));
     if (!bulla_json_text(bulla_json_get(metadata, "KeyId"), key.id, sizeof key.id)) return lacks(call, "KeyId");
     key.state = state_of(metadata);
     key.is_symmetric = is_symmetric(metadata);

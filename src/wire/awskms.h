@@ -54,7 +54,8 @@ BULLA_MUST_USE bulla_status bulla_awskms_request_write(bulla_call *call, const b
 /* --- answers; errors: EFORMAT, ELIMIT, ENOMEM --- */
 
 typedef struct bulla_awskms_answer {
-    char key_arn[BULLA_AWSARN_MAX]; /* of the key that did it */
+    char key_arn[BULLA_AWSARN_MAX];    /* of the key that did it */
+    char source_arn[BULLA_AWSARN_MAX]; /* ReEncrypt: of the key that opened */
     uint8_t blob[BULLA_AWSKMS_MAX_BLOB];
     size_t blob_len;         /* Encrypt, GenerateDataKey…, ReEncrypt */
     bulla_secret *plaintext; /* Decrypt, GenerateDataKey */

@@ -227,6 +227,7 @@ static void it_survives_every_shortage_of_memory(void **state)
     contract *c = *state;
     contract_sample sample = contract_sample_new(c);
     for (int nth = 0; nth < 4; nth++) {
+        assert_ok(do_nth(c, &sample, nth)); /* what is kept from the first time on is not a leak either */
         for (size_t n = 1; n < 100; n++) {
             bulla_provider_purge(c->key, (bulla_view){NULL, 0}); /* what a cache keeps is not a leak */
             size_t before = c->fake.num_allocs, live = c->fake.num_live;
@@ -249,7 +250,13 @@ static void no_data_key_is_made_without_randomness(void **state)
     bulla_secret *dek = NULL;
     bulla_wrapped *wrapped = NULL;
     c->fake.random_answer = BULLA_ECRYPTO;
-    assert_status(bulla_provider_datakey(c->key, &c->call, c->context, 32, &dek, &wrapped), BULLA_ECRYPTO);
+    bulla_status status = bulla_provider_datakey(c->key, &c->call, c->context, 32, &dek, &wrapped);
+    if (status == BULLA_OK && (bulla_provider_can(c->key) & BULLA_OP_DATAKEY) != 0) { /* the store drew it */
+        bulla_secret_unref(dek);
+        bulla_wrapped_free(wrapped);
+        return;
+    }
+    assert_status(status, BULLA_ECRYPTO);
     assert_true(dek == NULL && wrapped == NULL);
 }
 
