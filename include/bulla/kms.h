@@ -99,7 +99,7 @@ typedef struct bulla_kms_config {
     /* aws. */
     const char *region;       /* NULL: AWS_REGION, AWS_DEFAULT_REGION, the profile's */
     const char *key_id;       /* id, ARN, alias/NAME or alias ARN */
-    const char *endpoint;     /* NULL: AWS_ENDPOINT_URL_KMS, AWS_ENDPOINT_URL, the region's */
+    const char *endpoint;     /* NULL: AWS_ENDPOINT_URL_KMS, AWS_ENDPOINT_URL, the region's; of gcp too, see there */
     const char *sts_endpoint; /* NULL: AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL, the region's */
     const char *profile;      /* NULL: AWS_PROFILE, "default" */
     const char *role_arn;     /* assumed on top of what the chain of credentials finds */
@@ -122,7 +122,7 @@ typedef struct bulla_kms_config {
     const char *authority_host;     /* NULL: AZURE_AUTHORITY_HOST, the public cloud's, what the challenge says */
     bool use_managed_identity;
 
-    /* gcp. */
+    /* gcp. endpoint NULL: CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDKMS, Google's. */
     const char *project_id, *location, *key_ring;
     const char *credentials_file; /* NULL: GOOGLE_APPLICATION_CREDENTIALS, gcloud's file, the metadata server */
     const char *quota_project;
