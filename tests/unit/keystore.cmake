@@ -3,7 +3,7 @@ foreach(part keys versions pending labels deks import backup check)
   bulla_test(test_keystore_${part} LABEL unit SOURCES test_keystore_${part}.c keystore_kit.c
     ROOMS base crypto envelope provider keystore engine LINKS fakes PkgConfig::SQLITE)
 endforeach()
-bulla_test(test_keystore_vectors LABEL unit SOURCES test_keystore_vectors.c
+bulla_test(test_keystore_vectors LABEL unit SOURCES test_keystore_vectors.c vector_kit.c
   ROOMS base crypto envelope provider keystore LINKS PkgConfig::JANSSON PkgConfig::SQLITE)
 if(TARGET test_keystore_vectors) # not in a build with ThreadSanitizer
   target_compile_definitions(test_keystore_vectors PRIVATE BULLA_SPEC_VECTORS="${PROJECT_SOURCE_DIR}/spec/vectors")

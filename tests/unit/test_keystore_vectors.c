@@ -3,93 +3,28 @@
 #include "cmocka_all.h"
 #include "keystore/container.h"
 #include "keystore/inside.h"
-
-#include <jansson.h>
-
-#define MAX_BYTES 4096u
-
-typedef struct bytes {
-    uint8_t data[MAX_BYTES];
-    size_t len;
-} bytes;
-
-static json_t *vectors;
-static uint8_t next_nonce[BULLA_NONCE_LEN];
-static bulla_env env;
-static bulla_call call;
-
-static bulla_status vector_random(void *arg, uint8_t *out, size_t len)
-{
-    (void)arg;
-    assert_int_equal(len, sizeof next_nonce);
-    memcpy(out, next_nonce, sizeof next_nonce);
-    return BULLA_OK;
-}
+#include "vector_kit.h"
 
 static int load(void **state)
 {
     (void)state;
-    vectors = json_load_file(BULLA_SPEC_VECTORS "/keystore.json", 0, NULL);
-    env = *bulla_env_default();
-    env.random = vector_random;
-    bulla_call_init(&call, &env);
-    return vectors == NULL;
-}
-
-static int unload(void **state)
-{
-    (void)state;
-    json_decref(vectors);
-    return 0;
-}
-
-static json_t *rows_of(const char *section, size_t at_least)
-{
-    json_t *rows = json_object_get(vectors, section);
-    assert_true(json_array_size(rows) >= at_least);
-    return rows;
-}
-
-static bulla_view decode(const json_t *text, bytes *out)
-{
-    const char *digits = json_string_value(text);
-    assert_non_null(digits);
-    out->len = strlen(digits) / 2;
-    assert_true(out->len <= MAX_BYTES && bulla_hex_decode(bulla_view_text(digits), out->data, out->len));
-    return bulla_view_of(out->data, out->len);
-}
-
-static bulla_view bytes_of(const json_t *row, const char *name, bytes *out)
-{
-    return decode(json_object_get(row, name), out);
-}
-
-static void array_of(const json_t *row, const char *name, uint8_t *out, size_t len)
-{
-    bytes read;
-    assert_int_equal(bytes_of(row, name, &read).len, len);
-    memcpy(out, read.data, len);
-}
-
-static uint32_t number_of(const json_t *row, const char *name)
-{
-    return (uint32_t)json_integer_value(json_object_get(row, name));
+    return vectors_load("keystore.json");
 }
 
 static bulla_view version_bind(const json_t *row, uint8_t bound[BULLA_BIND_LEN])
 {
     uint8_t store[BULLA_ID_LEN];
-    bulla_key_row key = {.type = (bulla_key_type)number_of(row, "type"),
-                         .usage = (bulla_key_usage)number_of(row, "usage")};
-    array_of(row, "store", store, sizeof store);
-    array_of(row, "key", key.id, sizeof key.id);
-    return bulla_bind_version(store, &key, number_of(row, "version"), bound);
+    bulla_key_row key = {.type = (bulla_key_type)vector_number_of(row, "type"),
+                         .usage = (bulla_key_usage)vector_number_of(row, "usage")};
+    vector_array_of(row, "store", store, sizeof store);
+    vector_array_of(row, "key", key.id, sizeof key.id);
+    return bulla_bind_version(store, &key, vector_number_of(row, "version"), bound);
 }
 
 static void same(const json_t *row, const char *name, bulla_view found)
 {
-    bytes expected;
-    assert_int_equal(bytes_of(row, name, &expected).len, found.len);
+    vector_bytes expected;
+    assert_int_equal(vector_bytes_of(row, name, &expected).len, found.len);
     assert_memory_equal(found.data, expected.data, found.len);
 }
 
@@ -97,20 +32,20 @@ static void test_what_sealed_columns_are_bound_to(void **state)
 {
     size_t i;
     json_t *row;
-    uint8_t bound[BULLA_BIND_LEN + MAX_BYTES], a[BULLA_ID_LEN], b[BULLA_ID_LEN];
-    bytes context;
+    uint8_t bound[BULLA_BIND_LEN + VECTOR_MAX], a[BULLA_ID_LEN], b[BULLA_ID_LEN];
+    vector_bytes context;
     (void)state;
-    json_array_foreach(rows_of("bind_version", 4), i, row) same(row, "bound", version_bind(row, bound));
-    json_array_foreach(rows_of("bind_import", 3), i, row)
+    json_array_foreach(vector_rows_of("bind_version", 4), i, row) same(row, "bound", version_bind(row, bound));
+    json_array_foreach(vector_rows_of("bind_import", 3), i, row)
     {
-        array_of(row, "store", a, sizeof a);
-        array_of(row, "key", b, sizeof b);
+        vector_array_of(row, "store", a, sizeof a);
+        vector_array_of(row, "key", b, sizeof b);
         same(row, "bound", bulla_bind_import(a, b, json_integer_value(json_object_get(row, "expires")), bound));
     }
-    json_array_foreach(rows_of("bind_dek", 3), i, row)
+    json_array_foreach(vector_rows_of("bind_dek", 3), i, row)
     {
-        array_of(row, "dek", a, sizeof a);
-        same(row, "bound", bulla_bind_dek(a, bytes_of(row, "context", &context), bound));
+        vector_array_of(row, "dek", a, sizeof a);
+        same(row, "bound", bulla_bind_dek(a, vector_bytes_of(row, "context", &context), bound));
     }
 }
 
@@ -119,16 +54,16 @@ static void test_a_version_is_sealed_as_the_specification_says(void **state)
     size_t i;
     json_t *row;
     (void)state;
-    json_array_foreach(rows_of("sealed", 2), i, row)
+    json_array_foreach(vector_rows_of("sealed", 2), i, row)
     {
         uint8_t bound[BULLA_BIND_LEN], sealed[BULLA_SEALED_LEN];
-        bytes root, material;
-        bulla_record_key key = {.version = number_of(row, "generation")};
-        array_of(row, "root_id", key.id, sizeof key.id);
-        array_of(row, "nonce", next_nonce, sizeof next_nonce);
-        assert_ok(bulla_aead_new(&call, bytes_of(row, "root", &root), &key.aead));
-        assert_ok(
-            bulla_record_seal(&key, &call, version_bind(row, bound), bytes_of(row, "material", &material), sealed));
+        vector_bytes root, material;
+        bulla_record_key key = {.version = vector_number_of(row, "generation")};
+        vector_array_of(row, "root_id", key.id, sizeof key.id);
+        vector_array_of(row, "nonce", vector_nonce, sizeof vector_nonce);
+        assert_ok(bulla_aead_new(&vector_call, vector_bytes_of(row, "root", &root), &key.aead));
+        assert_ok(bulla_record_seal(&key, &vector_call, version_bind(row, bound),
+                                    vector_bytes_of(row, "material", &material), sealed));
         same(row, "sealed", bulla_view_of(sealed, sizeof sealed));
         bulla_aead_unref(key.aead);
     }
@@ -139,18 +74,19 @@ static void test_the_fields_of_a_wrapped_data_key(void **state)
     size_t i;
     json_t *row;
     (void)state;
-    json_array_foreach(rows_of("entry", 3), i, row)
+    json_array_foreach(vector_rows_of("entry", 3), i, row)
     {
         uint8_t blob[BULLA_SEALED_LEN], id[BULLA_ID_LEN];
         char info[BULLA_LOCAL_INFO_LEN + 1];
         const char *expected = json_string_value(json_object_get(row, "info"));
-        bytes material, context, dek;
+        vector_bytes material, context, dek;
         uint32_t version = 0;
-        bulla_record_key key = {.version = number_of(row, "version")};
-        array_of(row, "key", key.id, sizeof key.id);
-        array_of(row, "nonce", next_nonce, sizeof next_nonce);
-        assert_ok(bulla_aead_new(&call, bytes_of(row, "material", &material), &key.aead));
-        assert_ok(bulla_record_seal(&key, &call, bytes_of(row, "context", &context), bytes_of(row, "dek", &dek), blob));
+        bulla_record_key key = {.version = vector_number_of(row, "version")};
+        vector_array_of(row, "key", key.id, sizeof key.id);
+        vector_array_of(row, "nonce", vector_nonce, sizeof vector_nonce);
+        assert_ok(bulla_aead_new(&vector_call, vector_bytes_of(row, "material", &material), &key.aead));
+        assert_ok(bulla_record_seal(&key, &vector_call, vector_bytes_of(row, "context", &context),
+                                    vector_bytes_of(row, "dek", &dek), blob));
         same(row, "blob", bulla_view_of(blob, sizeof blob));
         bulla_local_info(key.id, key.version, info);
         assert_string_equal(info, expected);
@@ -162,12 +98,12 @@ static void test_the_fields_of_a_wrapped_data_key(void **state)
 }
 
 typedef struct parts {
-    bytes content[4];
+    vector_bytes content[4];
 } parts;
 
 static bulla_status gather(void *arg, bulla_call *unused, bulla_part part, bulla_view piece)
 {
-    bytes *to = &((parts *)arg)->content[part - 1];
+    vector_bytes *to = &((parts *)arg)->content[part - 1];
     (void)unused;
     bulla_copy(to->data + to->len, piece.data, piece.len);
     to->len += piece.len;
@@ -180,8 +116,8 @@ static void container_write(const json_t *list, bulla_writer *writer)
     bulla_container_start(start);
     bulla_write_view(writer, bulla_view_of(start, sizeof start));
     for (unsigned i = 0; i < 4; i++) {
-        bytes content;
-        bulla_view part = decode(json_array_get(list, i), &content);
+        vector_bytes content;
+        bulla_view part = vector_decode(json_array_get(list, i), &content);
         bulla_container_head((bulla_part)(i + 1), part.len, head);
         bulla_write_view(writer, bulla_view_of(head, sizeof head));
         bulla_write_view(writer, part);
@@ -195,9 +131,9 @@ static void test_a_container_is_written_and_read_in_any_pieces(void **state)
     size_t i;
     json_t *row;
     (void)state;
-    json_array_foreach(rows_of("container", 2), i, row)
+    json_array_foreach(vector_rows_of("container", 2), i, row)
     {
-        uint8_t out[MAX_BYTES];
+        uint8_t out[VECTOR_MAX];
         bulla_writer writer = bulla_writer_of(out, sizeof out);
         container_write(json_object_get(row, "parts"), &writer);
         same(row, "container", bulla_view_of(out, writer.len));
@@ -205,11 +141,12 @@ static void test_a_container_is_written_and_read_in_any_pieces(void **state)
             parts found = {.content = {{.len = 0}}};
             bulla_container container = {.visit = gather, .arg = &found};
             for (size_t at = 0; at < writer.len; at += piece)
-                assert_ok(bulla_container_read(
-                    &container, &call, bulla_view_of(out + at, writer.len - at < piece ? writer.len - at : piece)));
-            assert_ok(bulla_container_finish(&container, &call));
-            bytes expected;
-            bulla_view database = decode(json_array_get(json_object_get(row, "parts"), 1), &expected);
+                assert_ok(
+                    bulla_container_read(&container, &vector_call,
+                                         bulla_view_of(out + at, writer.len - at < piece ? writer.len - at : piece)));
+            assert_ok(bulla_container_finish(&container, &vector_call));
+            vector_bytes expected;
+            bulla_view database = vector_decode(json_array_get(json_object_get(row, "parts"), 1), &expected);
             assert_true(bulla_view_equal(database, bulla_view_of(found.content[1].data, found.content[1].len)));
         }
     }
@@ -223,5 +160,5 @@ int main(void)
         cmocka_unit_test(test_the_fields_of_a_wrapped_data_key),
         cmocka_unit_test(test_a_container_is_written_and_read_in_any_pieces),
     };
-    return cmocka_run_group_tests(tests, load, unload);
+    return cmocka_run_group_tests(tests, load, vectors_unload);
 }
