@@ -101,16 +101,27 @@ static void print_deks(const struct cli *cli, const bulla_key_info *info)
     (void)printf("%-18s %s\n", "last rewrap:", cli_when(cli, info->rewrapped_s).text);
 }
 
+/* What both verbs begin with: the house, the key, and with --json an object for it. */
+static bulla_status key_read(struct cli *cli, const char *name, bulla **out_house, bulla_key_info *out_info,
+                             json_t **out_object)
+{
+    CLI_TRY(cli_house_open(cli, out_house));
+    CLI_TRY(bulla_key_info_get(*out_house, &cli->call, name, out_info));
+    if (cli->json)
+        *out_object = cli_key_json(out_info);
+    else
+        print_head(cli, out_info);
+    return BULLA_OK;
+}
+
 static bulla_status show_run(struct cli *cli, int argc, char **argv)
 {
     (void)argc;
     bulla *house = NULL;
     bulla_key_info info;
-    CLI_TRY(cli_house_open(cli, &house));
-    CLI_TRY(bulla_key_info_get(house, &cli->call, argv[0], &info));
-    CLI_AUTO(cli_json_done) json_t *object = cli->json ? cli_key_json(&info) : NULL;
+    CLI_AUTO(cli_json_done) json_t *object = NULL;
+    CLI_TRY(key_read(cli, argv[0], &house, &info, &object));
     if (!cli->json) {
-        print_head(cli, &info);
         (void)printf("%-18s %s, %s%s\n", "type:", bulla_key_type_name(info.type), bulla_key_usage_name(info.usage),
                      info.imported ? ", imported" : "");
         print_dates(cli, &info);
@@ -127,11 +138,9 @@ static bulla_status status_run(struct cli *cli, int argc, char **argv)
     (void)argc;
     bulla *house = NULL;
     bulla_key_info info;
-    CLI_TRY(cli_house_open(cli, &house));
-    CLI_TRY(bulla_key_info_get(house, &cli->call, argv[0], &info));
-    CLI_AUTO(cli_json_done) json_t *object = cli->json ? cli_key_json(&info) : NULL;
+    CLI_AUTO(cli_json_done) json_t *object = NULL;
+    CLI_TRY(key_read(cli, argv[0], &house, &info, &object));
     if (!cli->json) {
-        print_head(cli, &info);
         print_dates(cli, &info);
         print_deks(cli, &info);
     }
