@@ -17,6 +17,7 @@
 #define DEFAULT_ENTRIES 4096u
 #define MAX_ENTRIES 1048576u
 #define MAX_TTL_MS 86400000u
+#define MAX_OFFLINE_MS 604800000u
 #define MAX_NEGATIVE_MS 300000u
 #define REFUSAL_ENTRIES 1024u
 #define LANE_ENTRIES 1024u
@@ -235,8 +236,12 @@ static bulla_status options_check(bulla_call *call, const bulla_cache_options *o
     if (options->refresh_ahead_ms >= options->ttl_ms)
         return bulla_fail(call, BULLA_EINVAL, "a cache's refresh_ahead_ms (%u) is less than its ttl_ms (%u)",
                           options->refresh_ahead_ms, options->ttl_ms);
-    if (options->offline_window_ms > MAX_TTL_MS || options->reuse_ms > MAX_TTL_MS)
-        return bulla_fail(call, BULLA_EINVAL, "a cache's offline_window_ms and reuse_ms are at most %u", MAX_TTL_MS);
+    if (options->offline_window_ms > MAX_OFFLINE_MS)
+        return bulla_fail(call, BULLA_EINVAL, "a cache's offline_window_ms is at most %u, not %u", MAX_OFFLINE_MS,
+                          options->offline_window_ms);
+    if (options->reuse_ms > MAX_TTL_MS)
+        return bulla_fail(call, BULLA_EINVAL, "a cache's reuse_ms is at most %u, not %u", MAX_TTL_MS,
+                          options->reuse_ms);
     if (options->negative_ttl_ms > MAX_NEGATIVE_MS)
         return bulla_fail(call, BULLA_EINVAL, "a cache's negative_ttl_ms is at most %u, not %u", MAX_NEGATIVE_MS,
                           options->negative_ttl_ms);

@@ -400,7 +400,7 @@ static void test_options_are_checked(void **state)
 {
     (void)state;
     const bulla_cache_options bad[] = {{.ttl_ms = 1000, .refresh_ahead_ms = 1000},
-                                       {.ttl_ms = 1000, .offline_window_ms = 86400001},
+                                       {.ttl_ms = 1000, .offline_window_ms = 604800001},
                                        {.ttl_ms = 1000, .reuse_ms = 86400001},
                                        {.ttl_ms = 1000, .negative_ttl_ms = 300001}};
     for (size_t i = 0; i < BULLA_LEN(bad); i++) {
