@@ -203,7 +203,6 @@ static bulla_status ask(failover *self, bulla_call *call, bulla_request *request
     int64_t share_ns = now_ns(self) + self->options.failover_timeout_ms * INT64_C(1000000);
     bool is_cut = at + 1 < way->num && request->op != BULLA_OP_ROTATE && (deadline_ns == 0 || share_ns < deadline_ns);
     if (is_cut) call->deadline_ns = share_ns;
-    call->attempts = 0;
     bulla_status status = hedged_send(self, call, request, way, at, out_hedged);
     way->attempts += call->attempts;
     call->deadline_ns = deadline_ns;
@@ -318,7 +317,7 @@ bulla_status bulla_failover_new(bulla_call *call, bulla_provider *const *inners,
     members_set(self, inners, num_inners, is_one_key, options, site);
     abilities_set(self);
     BULLA_TRY(bulla_crew_new(call, 1, 1, &self->crew));
-    if (options->hedge && num_inners > 1) BULLA_TRY(bulla_hedge_new(call, &self->hedge));
+    if (options->hedge && is_one_key && num_inners > 1) BULLA_TRY(bulla_hedge_new(call, &self->hedge));
     *out_provider = BULLA_TAKE(held);
     return BULLA_OK;
 }

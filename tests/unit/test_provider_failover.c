@@ -276,6 +276,27 @@ static void test_when_all_fail_each_has_its_say(void **state)
     assert_string_equal(call.provider, "memory");
 }
 
+/* Behind each endpoint there may be retries. */
+static void test_the_attempts_of_all_endpoints_are_counted(void **state)
+{
+    (void)state;
+    const bulla_wrapper_site site = {"", NULL};
+    const bulla_retry_options retry = {.max_retries = 2};
+    BULLA_AUTO(bulla_provider) *first = NULL, *second = NULL;
+    assert_ok(bulla_retry_new(&call, &scripts[0]->base.base, &retry, &site, &first));
+    assert_ok(bulla_retry_new(&call, &scripts[1]->base.base, &retry, &site, &second));
+    bulla_provider *both[2] = {first, second};
+    assert_ok(bulla_failover_new(&call, both, 2, true, &(bulla_failover_options){0}, &site, &key));
+    down(0, true);
+    assert_ok(unwrap());
+    assert_int_equal(call.attempts, 3 + 1);
+    assert_ok(unwrap());
+    assert_int_equal(call.attempts, 1);
+    down(1, true);
+    assert_status(unwrap(), BULLA_EUNAVAIL);
+    assert_int_equal(call.attempts, 6);
+}
+
 static void test_when_all_are_busy_it_says_so(void **state)
 {
     (void)state;
@@ -465,6 +486,7 @@ int main(void)
         ONE(test_the_last_endpoint_has_what_is_left),
         ONE(test_the_callers_deadline_ends_it),
         ONE(test_when_all_fail_each_has_its_say),
+        ONE(test_the_attempts_of_all_endpoints_are_counted),
         ONE(test_when_all_are_busy_it_says_so),
         ONE(test_what_one_endpoint_of_a_key_refuses_is_refused),
         ONE(test_a_rotation_is_not_put_to_another_when_it_may_have_happened),
