@@ -24,8 +24,9 @@ typedef struct bulla_settings {
     const char *root;      /* keystore.root: address of the provider for the root key of a new keystore */
     const char *const *recipients;
     size_t num_recipients;
-    uint16_t suite;     /* envelope.suite */
-    uint32_t frame_len; /* envelope.frame_size */
+    uint16_t suite;        /* envelope.suite */
+    uint32_t frame_len;    /* envelope.frame_size */
+    size_t min_recipients; /* envelope.min_recipients; 0: all */
     bulla_log_level log_level;
 } bulla_settings;
 

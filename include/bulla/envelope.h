@@ -32,7 +32,16 @@ typedef struct bulla_encrypt_options {
     uint16_t suite;         /* 0: BULLA_SUITE_COMMIT; or BULLA_SUITE_COMMIT_SIGNED */
     uint32_t frame_len;     /* bytes of plaintext in a frame; 0: the measured default; at most BULLA_MAX_FRAME */
     unsigned threads;       /* for bulla_encrypt_copy: 0 and 1 mean one */
+
+    /* N of M: the message is made when this many recipients have wrapped its data key; those whose store does not
+     * answer (classes RETRY and UNSURE, a share of the deadline, EAUTHN) are written down as owed. 0: all must. */
+    size_t min_recipients;
+    const char *const *names; /* of the recipients, their addresses as a rule; needed when some may be owed */
+    size_t *num_owed;         /* how many are; may be NULL */
 } bulla_encrypt_options;
+
+/* The provider of an entry that stands for a recipient which is owed; its info is the recipient's name. */
+#define BULLA_OWED_PROVIDER "bulla-owed"
 
 typedef struct bulla_decrypt_options {
     size_t size;                       /* sizeof(bulla_decrypt_options) */
@@ -43,6 +52,7 @@ typedef struct bulla_decrypt_options {
     bool legacy;         /* open messages of version 1 (suites without key commitment) too */
     bool release_signed; /* let bulla_stream_* release frames of a signed message before its signature is checked */
     unsigned threads;    /* for bulla_decrypt_copy: 0 and 1 mean one */
+    size_t *likeliest;   /* in: the recipient that is asked first; out: the one that opened the message. May be NULL */
 } bulla_decrypt_options;
 
 /* Bytes the library allocated for the caller: message, plaintext, header. */
@@ -159,6 +169,9 @@ typedef struct bulla_rewrap_options {
     size_t num_drop;
     const bulla_pair *require; /* pairs that must be bound: those that the header does not write must be among them */
     size_t num_require;
+    const char *const *add_names;  /* of `add`: a recipient of this name that is owed is settled; may be NULL */
+    const char *const *drop_names; /* of `drop`: one that is owed is given up; may be NULL */
+    bool keep_owed; /* an owed recipient whose store still does not answer stays owed; fails when all do */
 } bulla_rewrap_options;
 
 /* bulla_message_rewrap authenticates the header and makes a new one for the same body: same message id, data key,

@@ -49,7 +49,7 @@ static bulla_status backup_run(struct cli *cli, int argc, char **argv)
     bulla *house = NULL;
     if (path == NULL) return cli_usage(cli, "say where to: -o FILE");
     CLI_AUTO(bulla_bytes_done) bulla_bytes config = {NULL, 0, &cli->env};
-    CLI_AUTO(cli_providers_done) struct cli_providers recipients = {{NULL}, 0};
+    CLI_AUTO(cli_providers_done) struct cli_providers recipients = {.num = 0};
     CLI_AUTO(cli_save_done) struct cli_save save = CLI_NO_SAVE;
     CLI_TRY(cli_house_open(cli, &house));
     CLI_TRY(config_text(cli, &config));
@@ -101,7 +101,7 @@ static bulla_status restore_run(struct cli *cli, int argc, char **argv)
     (void)argc;
     bulla *house = NULL;
     const bulla_settings *settings = NULL;
-    CLI_AUTO(cli_providers_done) struct cli_providers recipients = {{NULL}, 0};
+    CLI_AUTO(cli_providers_done) struct cli_providers recipients = {.num = 0};
     CLI_AUTO(cli_fd_done) int fd = STDIN_FILENO;
     CLI_AUTO(bulla_bytes_done) bulla_bytes config = {NULL, 0, &cli->env};
     CLI_TRY(cli_config_open(cli, &settings));

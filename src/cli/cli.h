@@ -172,6 +172,7 @@ bulla_status cli_house_open(struct cli *cli, bulla **out_house);
 /* Providers by address: those of the repeated option `name`, else, where `defaults`, the configured recipients. */
 struct cli_providers {
     bulla_provider *list[BULLA_MAX_RECIPIENTS];
+    const char *addresses[BULLA_MAX_RECIPIENTS]; /* of the command line or the configuration */
     size_t num;
 };
 bulla_status cli_providers_open(struct cli *cli, const char *name, bool defaults, struct cli_providers *out_providers);

@@ -8,6 +8,7 @@
 struct decryption {
     struct cli_transfer transfer; /* first: its copy and describe are handed nothing else */
     bulla_decrypt_options options;
+    size_t likeliest; /* the key that opened the last file */
 };
 
 static void message_done(bulla_message **message)
@@ -96,7 +97,7 @@ static bulla_status run(struct cli *cli, int argc, char **argv)
     bulla_pair pairs[CLI_MAX_PAIRS];
     size_t num_pairs = 0;
     CLI_TRY(cli_context_pairs(cli, pairs, CLI_MAX_PAIRS, &num_pairs));
-    CLI_AUTO(cli_providers_done) struct cli_providers keys = {{NULL}, 0};
+    CLI_AUTO(cli_providers_done) struct cli_providers keys = {.num = 0};
     CLI_TRY(cli_opening_open(cli, "recipient", &keys));
     decryption.options = (bulla_decrypt_options){.size = sizeof decryption.options,
                                                  .recipients = keys.list,
@@ -104,6 +105,8 @@ static bulla_status run(struct cli *cli, int argc, char **argv)
                                                  .require = pairs,
                                                  .num_require = num_pairs,
                                                  .legacy = cli_flag(cli, "legacy")};
+    decryption.likeliest = SIZE_MAX;
+    decryption.options.likeliest = &decryption.likeliest;
     return cli_files_run(&decryption.transfer.files, argc, argv);
 }
 

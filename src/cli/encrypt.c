@@ -8,6 +8,8 @@
 struct encryption {
     struct cli_transfer transfer; /* first: its copy and describe are handed nothing else */
     bulla_encrypt_options options;
+    size_t num_owed;    /* recipients of the last message that are owed */
+    uint64_t num_owing; /* messages with such */
 };
 
 static bulla_status copy(struct cli_transfer *transfer, struct cli_input *input, const bulla_sink *sink, bool kept)
@@ -16,7 +18,9 @@ static bulla_status copy(struct cli_transfer *transfer, struct cli_input *input,
     struct encryption *encryption = (struct encryption *)transfer;
     encryption->options.threads = cli_transfer_threads(transfer, input);
     bulla_source source = cli_input_source(input);
-    return bulla_encrypt_copy(&transfer->files.cli->call, &encryption->options, &source, sink);
+    CLI_TRY(bulla_encrypt_copy(&transfer->files.cli->call, &encryption->options, &source, sink));
+    if (encryption->num_owed != 0) encryption->num_owing++;
+    return BULLA_OK;
 }
 
 static bulla_status describe(struct cli_transfer *transfer, struct cli_input *input, json_t *result)
@@ -26,7 +30,8 @@ static bulla_status describe(struct cli_transfer *transfer, struct cli_input *in
     char suite[8];
     (void)snprintf(suite, sizeof suite, "0x%04x", encryption->options.suite);
     if (json_object_set_new(result, "suite", json_string(suite)) == 0 &&
-        json_object_set_new(result, "recipients", json_integer((json_int_t)encryption->options.num_recipients)) == 0)
+        json_object_set_new(result, "recipients", json_integer((json_int_t)encryption->options.num_recipients)) == 0 &&
+        json_object_set_new(result, "owed", json_integer((json_int_t)encryption->num_owed)) == 0)
         return BULLA_OK;
     return bulla_fail(&transfer->files.cli->call, BULLA_ENOMEM, "no memory for the result");
 }
@@ -40,6 +45,9 @@ static bulla_status options_read(struct cli *cli, struct encryption *encryption)
     options->suite = settings->suite == 0 ? BULLA_SUITE_COMMIT : settings->suite;
     if (cli_flag(cli, "sign")) options->suite = BULLA_SUITE_COMMIT_SIGNED;
     uint64_t frame = 0;
+    uint64_t min = 0;
+    CLI_TRY(cli_number(cli, "min-recipients", 1, BULLA_MAX_RECIPIENTS, settings->min_recipients, &min));
+    options->min_recipients = (size_t)min;
     CLI_TRY(cli_size(cli, "frame-size", MIN_FRAME, BULLA_MAX_FRAME, settings->frame_len, &frame));
     options->frame_len = (uint32_t)frame;
     return BULLA_OK;
@@ -52,7 +60,7 @@ static bulla_status run(struct cli *cli, int argc, char **argv)
     encryption.transfer.files.naming = CLI_NAME_ADD;
     encryption.transfer.files.done_word = "encrypted";
     CLI_TRY(options_read(cli, &encryption));
-    CLI_AUTO(cli_providers_done) struct cli_providers recipients = {{NULL}, 0};
+    CLI_AUTO(cli_providers_done) struct cli_providers recipients = {.num = 0};
     CLI_TRY(cli_recipients_open(cli, "recipient", true, &recipients));
     if (recipients.num == 0)
         return cli_usage(cli, "no recipient: say -r ADDRESS, such as -r local:NAME, or configure recipients");
@@ -61,7 +69,13 @@ static bulla_status run(struct cli *cli, int argc, char **argv)
     encryption.options.recipients = recipients.list;
     encryption.options.num_recipients = recipients.num;
     encryption.options.context = context;
-    return cli_files_run(&encryption.transfer.files, argc, argv);
+    encryption.options.names = recipients.addresses;
+    encryption.options.num_owed = &encryption.num_owed;
+    bulla_status status = cli_files_run(&encryption.transfer.files, argc, argv);
+    if (encryption.num_owing != 0)
+        cli_note(cli, "%llu message%s made without a recipient that did not answer: run \"bulla repair\" when it does",
+                 (unsigned long long)encryption.num_owing, encryption.num_owing == 1 ? " was" : "s were");
+    return status;
 }
 
 static const struct cli_option options[] = {
@@ -69,6 +83,7 @@ static const struct cli_option options[] = {
     {0, "context", "KEY=VALUE", "bind this pair to the message; it is stored in clear", true},
     CLI_TRANSFER_OPTIONS,
     {0, "sign", NULL, "add an ECDSA P-384 signature (suite 0x0578)", false},
+    {0, "min-recipients", "N", "enough when this many of the keys answer; \"bulla repair\" adds the others", false},
     {0, "frame-size", "SIZE", "bytes of plaintext in a frame", false},
     {0},
 };

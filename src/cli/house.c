@@ -83,7 +83,7 @@ static bulla_status provider_add(struct cli *cli, bulla *house, const char *addr
     if (providers->num == BULLA_MAX_RECIPIENTS)
         return bulla_fail(&cli->call, BULLA_ELIMIT, "more than %u recipients", BULLA_MAX_RECIPIENTS);
     CLI_TRY(bulla_provider_open(house, &cli->call, address, &providers->list[providers->num]));
-    providers->num++;
+    providers->addresses[providers->num++] = address;
     return BULLA_OK;
 }
 
@@ -93,7 +93,7 @@ bulla_status cli_providers_open(struct cli *cli, const char *name, bool defaults
     const bulla_settings *settings = NULL;
     CLI_TRY(cli_config_open(cli, &settings));
     CLI_TRY(cli_house_open(cli, &house));
-    CLI_AUTO(cli_providers_done) struct cli_providers providers = {{NULL}, 0};
+    CLI_AUTO(cli_providers_done) struct cli_providers providers = {.num = 0};
     for (size_t i = 0; cli_value_at(cli, name, i) != NULL; i++)
         CLI_TRY(provider_add(cli, house, cli_value_at(cli, name, i), &providers));
     for (size_t i = 0; defaults && !cli_flag(cli, name) && i < settings->num_recipients; i++)

@@ -136,7 +136,7 @@ static bulla_status cache_run(struct cli *cli, int argc, char **argv)
     (void)argv;
     bulla *house = NULL;
     CLI_AUTO(cli_json_done) json_t *list = json_array();
-    CLI_AUTO(cli_providers_done) struct cli_providers providers = {{NULL}, 0};
+    CLI_AUTO(cli_providers_done) struct cli_providers providers = {.num = 0};
     struct shown shown = {cli, list, 0};
     const char *path = cli_value(cli, "metrics");
     if (path != NULL) return file_show(cli, path);

@@ -27,6 +27,7 @@ const bulla_conf_field bulla_config_fields[BULLA_CONFIG_NUM] = {
     [BULLA_CONFIG_RECIPIENTS] = FIELD("recipients", LIST),
     [BULLA_CONFIG_SUITE] = FIELD("envelope.suite", WORD, .words = suites),
     [BULLA_CONFIG_FRAME_SIZE] = FIELD("envelope.frame_size", SIZE, .min = 1, .max = BULLA_MAX_FRAME),
+    [BULLA_CONFIG_MIN_RECIPIENTS] = FIELD("envelope.min_recipients", NUMBER, .max = BULLA_MAX_RECIPIENTS),
     [BULLA_CONFIG_ENGINE] = FIELD("crypto.engine", WORD, .words = engines),
 #define X(enumerator, name_, kind_, min_, max_, fallback)                                                              \
     [BULLA_CONFIG_CACHE + BULLA_CACHE_##enumerator] = FIELD(name_, kind_, .min = (min_), .max = (max_)),
@@ -41,6 +42,7 @@ static const char *const fallbacks[BULLA_CONFIG_NUM] = {[BULLA_CONFIG_SUITE] = "
                                                         [BULLA_CONFIG_FRAME_SIZE] = "64K",
                                                         [BULLA_CONFIG_ENGINE] = "auto",
                                                         [BULLA_CONFIG_LOG_LEVEL] = "warn",
+                                                        [BULLA_CONFIG_MIN_RECIPIENTS] = "0",
 #define X(enumerator, name, kind, min, max, fallback) [BULLA_CONFIG_CACHE + BULLA_CACHE_##enumerator] = (fallback),
                                                         BULLA_CACHE_TABLE(X)
 #undef X
@@ -100,6 +102,7 @@ static void settings_fill(bulla_config *config)
         .num_recipients = list->num_items,
         .suite = suite_numbers[get(config, BULLA_CONFIG_SUITE)->number],
         .frame_len = (uint32_t)get(config, BULLA_CONFIG_FRAME_SIZE)->number,
+        .min_recipients = (size_t)get(config, BULLA_CONFIG_MIN_RECIPIENTS)->number,
         .log_level = (bulla_log_level)get(config, BULLA_CONFIG_LOG_LEVEL)->number,
     };
     for (size_t i = 0; i < list->num_items; i++)

@@ -13,7 +13,7 @@ static bulla_status options_get(bulla_call *call, const bulla_decrypt_options *o
         return bulla_fail(call, BULLA_EINVAL, "bulla_decrypt_options.size is 0, set it to sizeof the struct");
     *out = (bulla_decrypt_options){0};
     memcpy(out, options, options->size < sizeof *out ? options->size : sizeof *out);
-    bulla_keyring keyring = {out->recipients, out->num_recipients};
+    bulla_keyring keyring = {out->recipients, out->num_recipients, NULL};
     return bulla_keyring_check(call, &keyring, 1, "to decrypt with");
 }
 
@@ -24,6 +24,7 @@ static bulla_status opener_make(bulla_opener *opener, bulla_call *call, const bu
     opener->legacy = options->legacy;
     opener->release_signed = options->release_signed;
     opener->threads = options->threads;
+    opener->likeliest = options->likeliest;
     if (options->num_require != 0)
         BULLA_TRY(bulla_context_new_reserved(call, options->require, options->num_require, &opener->require));
     BULLA_TRY(bulla_alloc(call, options->num_recipients * sizeof(bulla_provider *), &memory));
@@ -179,7 +180,7 @@ static bulla_status header_open(bulla_opener *opener, bulla_call *call)
     BULLA_TRY(policy_check(opener, call, header));
     BULLA_TRY(public_key_check(call, header));
     BULLA_TRY(bulla_binding_get(call, opener->require, header->context, &binding));
-    bulla_keyring keyring = {opener->recipients, opener->num_recipients};
+    bulla_keyring keyring = {opener->recipients, opener->num_recipients, opener->likeliest};
     BULLA_TRY(bulla_header_unlock(call, &keyring, header, &binding, &dek, &opener->body.aead));
     opener->context = BULLA_TAKE(binding.context);
     body_set(&opener->body, header);

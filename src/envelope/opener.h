@@ -39,6 +39,7 @@ typedef struct bulla_opener {
     bulla_context *require; /* the pairs that must be bound; NULL: none */
     bool legacy, release_signed;
     unsigned threads; /* wanted for copying */
+    size_t *likeliest;
 
     bulla_buffer bytes; /* the header as it comes */
     size_t need;        /* bytes there must be to get further */

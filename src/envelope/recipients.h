@@ -11,6 +11,7 @@
 typedef struct bulla_keyring {
     bulla_provider *const *providers;
     size_t num_providers;
+    size_t *likeliest; /* of the providers: asked first, and the one that opened; NULL: nobody knows */
 } bulla_keyring;
 
 /* EINVAL unless there are `min` to BULLA_MAX_RECIPIENTS providers, none of them NULL. `role` says what they are for. */
@@ -21,7 +22,8 @@ BULLA_MUST_USE bulla_status bulla_keyring_check(bulla_call *call, const bulla_ke
 bulla_provider *bulla_keyring_find(const bulla_keyring *keyring, const bulla_wrapped *wrapped);
 
 /* Opens the header's data key: its wrapped keys in their order, each with every provider that matches, until one opens
- * (raw-aes-keyring.md, OnDecrypt, and its sisters). When none does, the status is the one that tells most: a store that
+ * (raw-aes-keyring.md, OnDecrypt, and its sisters). The likeliest provider comes before all others, and one whose store
+ * did not answer is not asked again. When none does, the status is the one that tells most: a store that
  * does not answer, then a key that is named but cannot be used, then a wrapped key that failed authentication, and
  * ENORECIPIENT when none of the keys is named. */
 BULLA_MUST_USE bulla_status bulla_keyring_open(bulla_call *call, const bulla_keyring *keyring,

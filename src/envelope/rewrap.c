@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The same message for other recipients: a new header, whose data key, message id and frames are the old one's. */
 #include "base/bytes.h"
+#include "envelope/failure.h"
 #include "envelope/keys.h"
 #include "envelope/message.h"
 #include "envelope/opener.h"
+#include "envelope/owed.h"
 
 typedef struct rewrapping {
     bulla_rewrap_options options;
@@ -30,8 +32,8 @@ static bulla_status options_get(bulla_call *call, const bulla_rewrap_options *op
     if (options == NULL || options->size == 0)
         return bulla_fail(call, BULLA_EINVAL, "bulla_rewrap_options.size is 0, set it to sizeof the struct");
     memcpy(out, options, options->size < sizeof *out ? options->size : sizeof *out);
-    const bulla_keyring open = {out->open, out->num_open}, renew = {out->renew, out->num_renew};
-    const bulla_keyring add = {out->add, out->num_add}, drop = {out->drop, out->num_drop};
+    const bulla_keyring open = {out->open, out->num_open, NULL}, renew = {out->renew, out->num_renew, NULL};
+    const bulla_keyring add = {out->add, out->num_add, NULL}, drop = {out->drop, out->num_drop, NULL};
     BULLA_TRY(bulla_keyring_check(call, &open, 1, "to open the data key"));
     BULLA_TRY(bulla_keyring_check(call, &renew, 0, "to renew"));
     BULLA_TRY(bulla_keyring_check(call, &add, 0, "to add"));
@@ -71,11 +73,21 @@ static bulla_status recipient_wrap(rewrapping *work, bulla_call *call, bulla_pro
     return recipient_add(work, call, *fresh);
 }
 
+static bool is_named(const bulla_wrapped *wrapped, const char *const *names, size_t num)
+{
+    for (size_t i = 0; names != NULL && i < num; i++)
+        if (names[i] != NULL && bulla_wrapped_is_owed(wrapped, names[i])) return true;
+    return false;
+}
+
 /* Two wrapped keys of one renewing key, such as of two of its versions, become one. */
 static bulla_status recipient_keep(rewrapping *work, bulla_call *call, const bulla_wrapped *wrapped)
 {
-    const bulla_keyring drop = {work->options.drop, work->options.num_drop};
+    const bulla_rewrap_options *options = &work->options;
+    const bulla_keyring drop = {options->drop, options->num_drop, NULL};
     if (bulla_keyring_find(&drop, wrapped) != NULL) return BULLA_OK;
+    if (is_named(wrapped, options->drop_names, options->num_drop)) return BULLA_OK;
+    if (is_named(wrapped, options->add_names, options->num_add)) return BULLA_OK; /* recipient_settle puts it back */
     for (size_t i = 0; i < work->options.num_renew; i++) {
         if (!bulla_provider_matches(work->options.renew[i], wrapped)) continue;
         if (work->is_renewed[i]) return BULLA_OK;
@@ -85,14 +97,38 @@ static bulla_status recipient_keep(rewrapping *work, bulla_call *call, const bul
     return recipient_add(work, call, wrapped);
 }
 
+static const bulla_wrapped *owed_find(const bulla_header *old, const char *name)
+{
+    for (size_t i = 0; name != NULL && i < old->num_recipients; i++)
+        if (bulla_wrapped_is_owed(&old->recipients[i], name)) return &old->recipients[i];
+    return NULL;
+}
+
+/* Adds recipient `index`. One that was owed and whose store still does not answer goes on being owed, when that is
+ * wanted; `failure` keeps why. */
+static bulla_status recipient_settle(rewrapping *work, bulla_call *call, const bulla_header *old, size_t index,
+                                     bulla_failure *failure)
+{
+    const bulla_rewrap_options *options = &work->options;
+    const bulla_wrapped *owed = owed_find(old, options->add_names == NULL ? NULL : options->add_names[index]);
+    bulla_status status = recipient_wrap(work, call, options->add[index]);
+    if (status == BULLA_OK || owed == NULL || !options->keep_owed || !bulla_status_may_be_owed(status)) return status;
+    BULLA_TRY(bulla_call_check(call));
+    bulla_failure_keep(failure, call);
+    return recipient_add(work, call, owed);
+}
+
 static bulla_status recipients_make(rewrapping *work, bulla_call *call, const bulla_header *old)
 {
     work->header = *old;
     work->header.num_recipients = 0;
     for (size_t i = 0; i < old->num_recipients; i++)
         BULLA_TRY(recipient_keep(work, call, &old->recipients[i]));
+    bulla_failure failure = {.status = BULLA_OK};
+    size_t num_before = work->num_fresh;
     for (size_t i = 0; i < work->options.num_add; i++)
-        BULLA_TRY(recipient_wrap(work, call, work->options.add[i]));
+        BULLA_TRY(recipient_settle(work, call, old, i, &failure));
+    if (failure.status != BULLA_OK && work->num_fresh == num_before) return bulla_failure_give(&failure, call);
     if (work->header.num_recipients == 0)
         return bulla_fail(call, BULLA_EINVAL, "no recipient would be left: nobody could open the message");
     return BULLA_OK;
@@ -102,7 +138,7 @@ static bulla_status recipients_make(rewrapping *work, bulla_call *call, const bu
 static bulla_status header_unlock(rewrapping *work, bulla_call *call, const bulla_header *old)
 {
     BULLA_AUTO(bulla_context) *require = NULL;
-    const bulla_keyring open = {work->options.open, work->options.num_open};
+    const bulla_keyring open = {work->options.open, work->options.num_open, NULL};
     if (work->options.num_require != 0)
         BULLA_TRY(bulla_context_new(call, work->options.require, work->options.num_require, &require));
     BULLA_TRY(bulla_binding_get(call, require, old->context, &work->binding));

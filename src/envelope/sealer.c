@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "crypto/rand.h"
 #include "envelope/keys.h"
+#include "envelope/owed.h"
 #include "envelope/recipients.h"
 
 static bulla_status options_check(bulla_call *call, const bulla_encrypt_options *options)
@@ -15,8 +16,9 @@ static bulla_status options_check(bulla_call *call, const bulla_encrypt_options 
     if (options->frame_len > BULLA_MAX_FRAME)
         return bulla_fail(call, BULLA_ELIMIT, "a frame length of %u bytes is over the limit of %u",
                           (unsigned)options->frame_len, BULLA_MAX_FRAME);
-    bulla_keyring keyring = {options->recipients, options->num_recipients};
-    return bulla_keyring_check(call, &keyring, 1, "to encrypt for");
+    bulla_keyring keyring = {options->recipients, options->num_recipients, NULL};
+    BULLA_TRY(bulla_keyring_check(call, &keyring, 1, "to encrypt for"));
+    return bulla_owed_options_check(call, options);
 }
 
 /* Members that the caller's struct does not reach are zero, and zero means the default. */
@@ -59,34 +61,7 @@ static bulla_status context_make(bulla_sealer *sealer, bulla_call *call, bulla_c
     return context_with_key(call, context, sealer->sign_key, &sealer->context);
 }
 
-/* What the recipients gave, owned until it is in the header. */
-typedef struct wrapped_list {
-    bulla_wrapped *items[BULLA_MAX_RECIPIENTS];
-} wrapped_list;
-
-static void wrapped_list_done(wrapped_list *list)
-{
-    for (size_t i = 0; i < BULLA_LEN(list->items); i++)
-        bulla_wrapped_free(list->items[i]);
-}
-
-static inline void wrapped_list_auto(wrapped_list *list)
-{
-    wrapped_list_done(list);
-}
-
-/* The first recipient's store makes the data key, the others wrap it (multi-keyring.md, OnEncrypt). */
-static bulla_status dek_make(bulla_sealer *sealer, bulla_call *call, const bulla_encrypt_options *options,
-                             bulla_secret **out_dek, wrapped_list *list)
-{
-    BULLA_TRY(bulla_provider_datakey(options->recipients[0], call, sealer->context, sealer->body.suite->key_len,
-                                     out_dek, &list->items[0]));
-    for (size_t i = 1; i < options->num_recipients; i++)
-        BULLA_TRY(bulla_provider_wrap(options->recipients[i], call, sealer->context, *out_dek, &list->items[i]));
-    return BULLA_OK;
-}
-
-static bulla_status header_make(bulla_sealer *sealer, bulla_call *call, const wrapped_list *list,
+static bulla_status header_make(bulla_sealer *sealer, bulla_call *call, const bulla_wrapped_list *list,
                                 const uint8_t commitment[BULLA_COMMITMENT_LEN])
 {
     bulla_header header = {.suite = sealer->body.suite,
@@ -95,15 +70,14 @@ static bulla_status header_make(bulla_sealer *sealer, bulla_call *call, const wr
                            .framed = true,
                            .frame_len = sealer->body.frame_len,
                            .commitment = bulla_view_of(commitment, BULLA_COMMITMENT_LEN)};
-    for (; header.num_recipients < BULLA_MAX_RECIPIENTS && list->items[header.num_recipients] != NULL;
-         header.num_recipients++)
+    for (; header.num_recipients < list->num; header.num_recipients++)
         header.recipients[header.num_recipients] = *list->items[header.num_recipients];
     return bulla_header_write(call, &header, (bulla_view){NULL, 0}, sealer->body.aead, &sealer->header);
 }
 
 static bulla_status sealer_make(bulla_sealer *sealer, bulla_call *call, const bulla_encrypt_options *options)
 {
-    BULLA_AUTO(wrapped_list) list = {{NULL}};
+    BULLA_AUTO(bulla_wrapped_list) list = {.num = 0};
     BULLA_AUTO(bulla_secret) *dek = NULL;
     uint8_t commitment[BULLA_COMMITMENT_LEN];
     sealer->body.suite = bulla_suite_find(options->suite);
@@ -112,7 +86,7 @@ static bulla_status sealer_make(bulla_sealer *sealer, bulla_call *call, const bu
     sealer->threads = options->threads;
     BULLA_TRY(bulla_rand(call, sealer->body.id, sealer->body.id_len));
     BULLA_TRY(context_make(sealer, call, options->context));
-    BULLA_TRY(dek_make(sealer, call, options, &dek, &list));
+    BULLA_TRY(bulla_recipients_wrap(call, options, sealer->body.suite, sealer->context, &dek, &list));
     BULLA_TRY(bulla_message_key_derive(call, sealer->body.suite, bulla_view_of(sealer->body.id, sealer->body.id_len),
                                        dek, &sealer->body.aead, commitment));
     BULLA_TRY(header_make(sealer, call, &list, commitment));

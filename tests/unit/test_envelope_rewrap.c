@@ -234,7 +234,7 @@ static const bulla_pair tenant = {{(const uint8_t *)"tenant", 6}, {(const uint8_
  * encryption context CMM makes such). */
 static bulla_bytes message_without_tenant(void)
 {
-    const bulla_keyring ann = {kit.ann_only, 1};
+    const bulla_keyring ann = {kit.ann_only, 1, NULL};
     const bulla_pair purpose = {bulla_view_text("purpose"), bulla_view_text("test")};
     BULLA_AUTO(bulla_binding) binding = {bulla_context_ref(kit.context), NULL};
     BULLA_AUTO(bulla_header) header = {0};
