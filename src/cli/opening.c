@@ -17,7 +17,7 @@ static bulla_status keystore_add(struct cli *cli, struct cli_providers *provider
 
 bulla_status cli_opening_open(struct cli *cli, const char *name, struct cli_providers *out_providers)
 {
-    CLI_AUTO(cli_providers_done) struct cli_providers providers = {{NULL}, 0};
+    CLI_AUTO(cli_providers_done) struct cli_providers providers = {.num = 0};
     CLI_TRY(cli_providers_open(cli, name, true, &providers));
     if (!cli_flag(cli, name)) CLI_TRY(keystore_add(cli, &providers));
     if (providers.num == 0)
