@@ -406,7 +406,8 @@ class RunnerTest(unittest.TestCase):
         """Ends the runner with a signal; the server, whose pid the command told, ends too."""
         tell = f"{sys.executable} {HERE}/run.py control moto pid; sleep 100"
         line = [sys.executable, HERE / "run.py", "moto", "--", "sh", "-c", tell]
-        runner = subprocess.Popen(line, stdout=subprocess.PIPE, text=True)
+        folder = self.enterContext(tempfile.TemporaryDirectory())  # one that is killed leaves its own behind
+        runner = subprocess.Popen(line, stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": folder})
         self.addCleanup(runner.stdout.close)
         pid = int(runner.stdout.readline())
         self.assertTrue(is_alive(pid))
