@@ -4,7 +4,7 @@
 #include "base/bytes.h"
 #include "base/context.h"
 #include "cmocka_all.h"
-#include "fakes/plain_provider.h"
+#include "fakes/keyed_provider.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -20,7 +20,7 @@
 static bulla_env env;
 static bulla_call call;
 static size_t num_allocs;
-static plain_provider plain;
+static keyed_provider plain;
 static bulla_datakey *datakey;
 static bulla_context *context;
 
@@ -50,7 +50,7 @@ static int start(void **state)
     env = *bulla_env_default();
     env.alloc = counted_alloc;
     bulla_call_init(&call, &env);
-    plain_provider_init(&plain);
+    keyed_provider_init_plain(&plain);
     context = context_of("row", "17");
     assert_ok(bulla_datakey_create(&call, &plain.base, NULL, NULL, &datakey));
     num_allocs = 0;
@@ -85,13 +85,13 @@ static void test_a_record_opens_again_and_asks_no_store(void **state)
 {
     (void)state;
     uint8_t record[RECORD_LEN], out[TEXT_LEN];
-    size_t len = 0, num_calls = plain.num_calls;
+    size_t len = 0, num_calls = plain.num_wrapped + plain.num_unwraps;
     assert_ok(bulla_record_encrypt(datakey, &call, context, text(), record, sizeof record, &len));
     assert_int_equal(len, RECORD_LEN);
     assert_ok(bulla_record_decrypt(datakey, &call, context, bulla_view_of(record, len), out, sizeof out, &len));
     assert_int_equal(len, TEXT_LEN);
     assert_memory_equal(out, TEXT, TEXT_LEN);
-    assert_int_equal(plain.num_calls, num_calls);
+    assert_int_equal(plain.num_wrapped + plain.num_unwraps, num_calls);
     assert_int_equal(num_allocs, 0);
 }
 

@@ -5,7 +5,7 @@
 #include "base/bytes.h"
 #include "base/context.h"
 #include "cmocka_all.h"
-#include "fakes/plain_provider.h"
+#include "fakes/keyed_provider.h"
 #include "vector_kit.h"
 
 #include <string.h>
@@ -30,8 +30,8 @@ static void test_the_id_of_a_data_key_is_computed_from_it(void **state)
     (void)state;
     size_t i;
     json_t *row;
-    plain_provider plain;
-    plain_provider_init(&plain);
+    keyed_provider plain;
+    keyed_provider_init_plain(&plain);
     json_array_foreach(vector_rows_of("ids", 5), i, row)
     {
         vector_bytes dek, id;
@@ -110,8 +110,8 @@ static void test_data_keys_have_their_id_and_bind_contexts_in_canonical_order(vo
     (void)state;
     size_t i;
     json_t *row;
-    plain_provider plain;
-    plain_provider_init(&plain);
+    keyed_provider plain;
+    keyed_provider_init_plain(&plain);
     json_array_foreach(vector_rows_of("contexts", 5), i, row)
     {
         vector_bytes dek;
