@@ -195,6 +195,9 @@ class AzureVault(Fake):
         self.settings = json.loads((self.folder / "settings.json").read_text())
         self.seed = (self.folder / "seed").read_bytes()
         self.rsa = [Rsa(self.folder / "rsa.pem"), Rsa(self.folder / "rsa2.pem")]
+        self.make_keys()
+
+    def make_keys(self):
         self.created = int(time.time()) - 1000
         self.keys = {"app": [], "other": [], "disabled": [], "expired": [], "early": [], "hsm": [], "other-hsm": []}
         for name in self.keys:
@@ -216,11 +219,15 @@ class AzureVault(Fake):
         return made
 
     def steer(self, name, value):
-        """{"enabled": "KEY 0"}: of the current version."""
-        if name != "enabled":
+        """{"enabled": "KEY 0"}: of the current version; {"base": URL}: the vault is called so from now on."""
+        if name == "enabled":
+            key, enabled = value.split()
+            self.keys[key][-1].attributes["enabled"] = enabled == "1"
+        elif name == "base":
+            self.url = value
+            self.make_keys()
+        else:
             super().steer(name, value)
-        key, enabled = value.split()
-        self.keys[key][-1].attributes["enabled"] = enabled == "1"
 
     def answer(self, request):
         if request.path.startswith("/keys"):

@@ -329,6 +329,41 @@ static void a_list_goes_over_all_pages_of_this_vault_and_no_other(void **state)
     assert_status(bulla_provider_list(c.key, &c.call, count_key, &num), BULLA_EUNAVAIL);
 }
 
+static void a_certificate_that_does_not_fit_is_no_answer(void **state)
+{
+    (void)state;
+    static const char *const addresses[] = {"AZURE_FAKE_EXPIRED_ADDR", "AZURE_FAKE_EARLY_ADDR",
+                                            "AZURE_FAKE_WRONG_HOST_ADDR", "AZURE_FAKE_SELF_SIGNED_ADDR",
+                                            "AZURE_FAKE_TLS_ADDR"};
+    char key[256];
+    for (size_t i = 0; i <= BULLA_LEN(addresses); i++) {
+        const char *base = fact(addresses[i < BULLA_LEN(addresses) ? i : i - 1]);
+        c.config.vault_url = base;
+        c.config.tls.ca_cert = fact(i == 4 ? "AZURE_FAKE_OTHER_CA" : "AZURE_FAKE_CA");
+        (void)snprintf(key, sizeof key, "%s/keys/app", base);
+        control("azure-fake fake base=%s", base);
+        open_key(key);
+        if (i == BULLA_LEN(addresses)) break; /* the good one: the same, with the right authority */
+        assert_status(cloud_wrap(&c), BULLA_EUNAVAIL);
+        assert_why(&c, "certificate");
+        close_key();
+    }
+    cloud_roundtrip(&c);
+}
+
+static void credentials_are_not_sent_to_a_login_host_that_cannot_show_who_it_is(void **state)
+{
+    (void)state;
+    char authority[256];
+    (void)snprintf(authority, sizeof authority, "%s/authority", fact("AZURE_FAKE_SELF_SIGNED_ADDR"));
+    c.config.authority_host = authority;
+    c.config.tls.ca_cert = fact("AZURE_FAKE_CA");
+    open_key(fact("AZURE_FAKE_KEY"));
+    assert_status(cloud_wrap(&c), BULLA_EUNAVAIL);
+    assert_why(&c, "certificate");
+    control("azure-fake expect logins=0");
+}
+
 static void addresses_and_settings_are_checked(void **state)
 {
     (void)state;
@@ -363,6 +398,8 @@ int main(void)
         TEST(a_wrong_secret_is_said_without_showing_it),
         TEST(keys_of_other_vaults_and_names_are_not_ours),
         TEST(a_list_goes_over_all_pages_of_this_vault_and_no_other),
+        TEST(a_certificate_that_does_not_fit_is_no_answer),
+        TEST(credentials_are_not_sent_to_a_login_host_that_cannot_show_who_it_is),
         TEST(addresses_and_settings_are_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

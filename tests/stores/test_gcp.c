@@ -388,6 +388,25 @@ static void a_list_goes_over_all_pages_and_ends_when_the_visitor_wants(void **st
     assert_int_equal(num, 130);
 }
 
+static void a_certificate_that_does_not_fit_is_no_answer(void **state)
+{
+    (void)state;
+    static const char *const addresses[] = {"GCP_EXPIRED_ADDR", "GCP_EARLY_ADDR", "GCP_WRONG_HOST_ADDR",
+                                            "GCP_SELF_SIGNED_ADDR", "GCP_TLS_ADDR"};
+    for (size_t i = 0; i < BULLA_LEN(addresses); i++) {
+        c.config.endpoint = fact(addresses[i]);
+        c.config.tls.ca_cert = fact(i == 4 ? "GCP_OTHER_CA" : "GCP_CA");
+        open_key(fact("GCP_KEY"));
+        assert_status(cloud_wrap(&c), BULLA_EUNAVAIL);
+        assert_why(&c, "certificate");
+        bulla_provider_unref(c.key);
+        c.key = NULL;
+    }
+    c.config.tls.ca_cert = fact("GCP_CA");
+    open_key(fact("GCP_KEY"));
+    cloud_roundtrip(&c);
+}
+
 static void addresses_and_settings_are_checked(void **state)
 {
     (void)state;
@@ -428,6 +447,7 @@ int main(void)
         TEST(a_forked_child_logs_in_anew),
         TEST(the_quota_project_is_the_configured_one_or_the_files),
         TEST(a_list_goes_over_all_pages_and_ends_when_the_visitor_wants),
+        TEST(a_certificate_that_does_not_fit_is_no_answer),
         TEST(addresses_and_settings_are_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
