@@ -133,25 +133,27 @@ typedef struct decimal {
     bool is_negative;
 } decimal;
 
+/* "e-12", "E+3": far beyond any number that fits it is cut. */
+static int64_t exponent_of(bulla_view text)
+{
+    int64_t exponent = 0;
+    for (size_t i = 1; i < text.len; i++)
+        if (text.data[i] >= '0' && exponent < BULLA_JSON_MAX_TEXT) exponent = exponent * 10 + text.data[i] - '0';
+    return text.data[1] == '-' ? -exponent : exponent;
+}
+
 static decimal decimal_of(bulla_view text)
 {
     decimal number = {.text = text, .is_negative = text.data[0] == '-'};
-    int64_t exponent = 0;
-    bool is_after_point = false, is_small = false;
-    for (size_t i = 0; i < text.len; i++) {
+    bool is_after_point = false;
+    for (size_t i = 0; i < number.text.len; i++) {
         uint8_t c = text.data[i];
-        if ((c | 0x20) == 'e') {
-            number.text.len = i;
-            is_small = text.data[i + 1] == '-';
-            for (size_t k = i + 1; k < text.len; k++)
-                if (text.data[k] >= '0' && exponent < BULLA_JSON_MAX_TEXT)
-                    exponent = exponent * 10 + text.data[k] - '0';
-            break;
-        }
         if (c == '.') is_after_point = true;
         if (c >= '0' && c <= '9' && !is_after_point) number.before_point++;
+        if ((c | 0x20) == 'e') number.text.len = i;
     }
-    number.before_point += is_small ? -exponent : exponent;
+    if (number.text.len < text.len)
+        number.before_point += exponent_of(bulla_view_of(text.data + number.text.len, text.len - number.text.len));
     return number;
 }
 

@@ -26,22 +26,27 @@ static bulla_vault_key *self_of(bulla_provider *provider)
 
 /* --- requests --- */
 
-/* MOUNT/VERB/NAME, after /v1/. */
-static void path_write(const bulla_vault_key *self, const char *verb, char out[BULLA_VAULT_MAX_PATH])
-{
-    (void)snprintf(out, BULLA_VAULT_MAX_PATH, "%s/%s/%s", self->mount, verb, self->name);
-}
+/* What Transit does with a key: our word for it, its word, and what the answer must hold. */
+typedef struct operation {
+    const char *verb, *name;
+    unsigned wanted;
+} operation;
 
-/* Asks the key's `what` (encrypt, decrypt, …) and reads the answer's `wanted`. */
-static bulla_status transit_ask(const bulla_vault_key *self, bulla_call *call, const char *verb, const char *what,
-                                const bulla_transit_request *from, unsigned wanted, bulla_transit_answer *out_answer)
+static const operation encrypting = {"wrap", "encrypt", BULLA_TRANSIT_CIPHERTEXT};
+static const operation decrypting = {"unwrap", "decrypt", BULLA_TRANSIT_PLAINTEXT};
+static const operation rewrapping = {"rewrap", "rewrap", BULLA_TRANSIT_CIPHERTEXT};
+static const operation generating = {"datakey", "datakey/plaintext",
+                                     BULLA_TRANSIT_CIPHERTEXT | BULLA_TRANSIT_PLAINTEXT};
+
+static bulla_status transit_ask(const bulla_vault_key *self, bulla_call *call, const operation *what,
+                                const bulla_transit_request *from, bulla_transit_answer *out_answer)
 {
     char path[BULLA_VAULT_MAX_PATH];
     BULLA_AUTO(bulla_secret) *body = NULL;
     BULLA_HTTP_ANSWER(answer);
-    path_write(self, what, path);
+    (void)snprintf(path, sizeof path, "%s/%s/%s", self->mount, what->name, self->name);
     BULLA_TRY(bulla_transit_request_encode(call, from, &body));
-    const bulla_vault_request request = {.verb = verb,
+    const bulla_vault_request request = {.verb = what->verb,
                                          .method = "POST",
                                          .path = path,
                                          .key = self->path,
@@ -49,7 +54,7 @@ static bulla_status transit_ask(const bulla_vault_key *self, bulla_call *call, c
                                          .is_repeatable = true};
     BULLA_TRY(bulla_vault_ask(self->client, call, &request, &answer));
     return bulla_vault_taken(self->client, call, &request,
-                             bulla_transit_answer_decode(call, bulla_http_body(&answer), wanted, out_answer));
+                             bulla_transit_answer_decode(call, bulla_http_body(&answer), what->wanted, out_answer));
 }
 
 bulla_status bulla_vault_key_read(bulla_vault_key *self, bulla_call *call, const char *verb, bulla_transit_key *out_key)
@@ -107,12 +112,13 @@ static bulla_status wrapped_take(bulla_vault_key *self, bulla_call *call, const 
             call, BULLA_EUNSUPPORTED,
             "key store \"%s\" at %.60s does not know associated_data, so it binds no context; it is too old", store,
             self->client->host);
-    if (answer->version < __atomic_load_n(&self->latest_version, __ATOMIC_RELAXED)) {
+    uint32_t latest = __atomic_load_n(&self->latest_version, __ATOMIC_RELAXED);
+    if (answer->version < latest) {
         __atomic_store_n(&self->known_until_ns, 0, __ATOMIC_RELAXED);
         return bulla_fail(
             call, BULLA_ESTATE,
             "key store \"%s\": %.80s wrapped under version %u and was at %u before: somebody has replaced it", store,
-            self->path, answer->version, self->latest_version);
+            self->path, answer->version, latest);
     }
     return bulla_wrapped_new(call, bulla_view_text(PROVIDER), bulla_view_text(self->info),
                              bulla_view_text(answer->ciphertext), out_wrapped);
@@ -125,7 +131,7 @@ static bulla_status vault_wrap(bulla_provider *provider, bulla_call *call, bulla
     BULLA_TRANSIT_ANSWER(answer);
     BULLA_TRY(key_look(self, call, "wrap"));
     const bulla_transit_request request = {.plaintext = bulla_secret_borrow(dek), .data = bulla_context_bytes(context)};
-    BULLA_TRY(transit_ask(self, call, "wrap", "encrypt", &request, BULLA_TRANSIT_CIPHERTEXT, &answer));
+    BULLA_TRY(transit_ask(self, call, &encrypting, &request, &answer));
     return wrapped_take(self, call, &answer, out_wrapped);
 }
 
@@ -147,7 +153,7 @@ static bulla_status unwrap_text(const bulla_vault_key *self, bulla_call *call, b
     BULLA_TRANSIT_ANSWER(answer);
     if (!bulla_transit_ciphertext_is(ciphertext, &version)) return damaged(call);
     const bulla_transit_request request = {.ciphertext = ciphertext, .data = bulla_context_bytes(context)};
-    BULLA_TRY(transit_ask(self, call, "unwrap", "decrypt", &request, BULLA_TRANSIT_PLAINTEXT, &answer));
+    BULLA_TRY(transit_ask(self, call, &decrypting, &request, &answer));
     size_t len = bulla_secret_borrow(answer.plaintext).len;
     if (len < BULLA_DEK_MIN || len > BULLA_DEK_MAX) return damaged(call); /* something else was encrypted there */
     *out_dek = BULLA_TAKE(answer.plaintext);
@@ -207,8 +213,7 @@ static bulla_status vault_datakey(bulla_provider *provider, bulla_call *call, bu
         return draw_and_wrap(provider, call, context, len, out_dek, out_wrapped);
     BULLA_TRY(key_look(self, call, "make a data key"));
     const bulla_transit_request request = {.bits = (unsigned)len * 8, .data = bulla_context_bytes(context)};
-    BULLA_TRY(transit_ask(self, call, "datakey", "datakey/plaintext", &request,
-                          BULLA_TRANSIT_CIPHERTEXT | BULLA_TRANSIT_PLAINTEXT, &answer));
+    BULLA_TRY(transit_ask(self, call, &generating, &request, &answer));
     if (bulla_secret_borrow(answer.plaintext).len != len || !is_trusted(self, call, context, &answer))
         return draw_and_wrap(provider, call, context, len, out_dek, out_wrapped);
     BULLA_TRY(wrapped_take(self, call, &answer, out_wrapped));
@@ -231,7 +236,7 @@ static bulla_status vault_rewrap(bulla_provider *provider, bulla_call *call, bul
     }
     BULLA_TRY(key_look(self, call, "rewrap"));
     const bulla_transit_request request = {.ciphertext = wrapped->blob};
-    BULLA_TRY(transit_ask(self, call, "rewrap", "rewrap", &request, BULLA_TRANSIT_CIPHERTEXT, &answer));
+    BULLA_TRY(transit_ask(self, call, &rewrapping, &request, &answer));
     return wrapped_take(self, call, &answer, out_wrapped);
 }
 
@@ -304,7 +309,7 @@ static bulla_status vault_open(bulla_kms *kms, bulla_call *call, const bulla_kms
     bulla_vault_key *self = memory;
     self->env = bulla_env_of(call);
     bulla_status status = address_take(self, call, address);
-    if (status == BULLA_OK) status = bulla_kms_client(kms, call, config, endpoint, bulla_vault_client_make, &client);
+    if (status == BULLA_OK) status = bulla_kms_client(kms, call, config, endpoint, bulla_vault_client_new, &client);
     if (status != BULLA_OK) {
         bulla_free(self->env, self);
         return status;

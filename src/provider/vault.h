@@ -45,8 +45,8 @@ typedef struct bulla_vault_request {
 } bulla_vault_request;
 
 /* For bulla_kms_client. Errors: ECONFIG, ENOMEM, those of bulla_http_open. */
-BULLA_MUST_USE bulla_status bulla_vault_client_make(bulla_kms *kms, bulla_call *call, const bulla_kms_config *config,
-                                                    size_t endpoint, bulla_client **out_client);
+BULLA_MUST_USE bulla_status bulla_vault_client_new(bulla_kms *kms, bulla_call *call, const bulla_kms_config *config,
+                                                   size_t endpoint, bulla_client **out_client);
 
 /* One exchange, with `token` (NULL: none), whatever the answer. */
 BULLA_MUST_USE bulla_status bulla_vault_send(bulla_vault_client *client, bulla_call *call,

@@ -242,8 +242,8 @@ static void client_destroy(bulla_client *base)
     bulla_free(client->env, client);
 }
 
-bulla_status bulla_vault_client_make(bulla_kms *kms, bulla_call *call, const bulla_kms_config *config, size_t endpoint,
-                                     bulla_client **out_client)
+bulla_status bulla_vault_client_new(bulla_kms *kms, bulla_call *call, const bulla_kms_config *config, size_t endpoint,
+                                    bulla_client **out_client)
 {
     void *memory = NULL;
     BULLA_TRY(bulla_alloc(call, sizeof(bulla_vault_client), &memory));

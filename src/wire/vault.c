@@ -4,6 +4,7 @@
 #include "base/mem.h"
 
 #define MAX_WORDS 2048u
+#define MIN_TOKEN 24u /* the shortest tokens have 26 characters */
 
 static void fields_write(const bulla_vault_field *fields, size_t num_fields, bulla_writer *out)
 {
@@ -128,21 +129,32 @@ static bulla_vault_reason reason_of(const char *text)
     return strcmp(text, "permission denied") == 0 ? BULLA_VAULT_BAD_TOKEN : BULLA_VAULT_UNKNOWN;
 }
 
-/* "1 error occurred:\n\t* permission denied\n\n" is shown as "permission denied". */
+/* Characters from `text` on that a token, a JWT or an id may consist of. */
+static size_t run_len(const char *text)
+{
+    return strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._=+-");
+}
+
+/* "1 error occurred:\n\t* permission denied\n\n" is shown as "permission denied". What is as long as a token is left
+ * out: a server may say back what it was sent. */
 static void words_show(const char *words, char *out, size_t cap)
 {
     const char *first = strstr(words, "* ");
-    size_t len = 0;
+    bulla_writer shown = bulla_writer_of((uint8_t *)out, cap - 1);
     bool was_blank = true;
-    for (const char *at = first == NULL ? words : first + 2; *at != '\0' && len + 1 < cap; at++) {
+    for (const char *at = first == NULL ? words : first + 2; *at != '\0' && shown.len < shown.cap; at++) {
+        size_t run = run_len(at);
         bool is_blank = *at == ' ' || *at == '\t' || *at == '\n' || *at == '\r';
-        if (is_blank && was_blank) continue;
-        out[len++] = (char)(is_blank ? ' ' : *at > 0x20 && *at < 0x7F ? *at : '?');
+        if (run >= MIN_TOKEN) {
+            bulla_write_view(&shown, bulla_view_text("[...]"));
+            at += run - 1;
+        } else if (!is_blank || !was_blank)
+            bulla_write_u8(&shown, (uint8_t)(is_blank ? ' ' : *at > 0x20 && *at < 0x7F ? *at : '?'));
         was_blank = is_blank;
     }
-    while (len != 0 && (out[len - 1] == ' ' || out[len - 1] == '.'))
-        len--;
-    out[len] = '\0';
+    while (shown.len != 0 && (out[shown.len - 1] == ' ' || out[shown.len - 1] == '.'))
+        shown.len--;
+    out[shown.len] = '\0';
 }
 
 void bulla_vault_error_decode(bulla_view body, bulla_vault_error *out_error)

@@ -58,7 +58,7 @@ static void test_what_is_not_json_is_refused(void **state)
 {
     (void)state;
     static const char *const rows[] = {"",           " ",
-                                       "nul",        "nulll",
+                                       "nul",        "nullx",
                                        "True",       "NaN",
                                        "Infinity",   "'a'",
                                        "01",         "-",
