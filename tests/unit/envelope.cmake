@@ -14,3 +14,4 @@ foreach(part message stream copy legacy recipients header rewrap reuse)
   bulla_test(test_envelope_${part} LABEL unit
     SOURCES test_envelope_${part}.c ${message_kit} ROOMS base crypto envelope provider)
 endforeach()
+bulla_test(test_envelope_owed LABEL unit SOURCES test_envelope_owed.c ROOMS base crypto envelope provider LINKS fakes)
