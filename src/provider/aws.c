@@ -346,7 +346,7 @@ static bulla_status key_open(bulla_kms *kms, bulla_call *call, const bulla_kms_c
                              bulla_aws_key *key)
 {
     bulla_client *home = NULL, *client = NULL;
-    BULLA_TRY(bulla_aws_url_make(call, config, "kms", key->region, key->url));
+    BULLA_TRY(bulla_aws_url_format(call, config, "kms", key->region, key->url));
     BULLA_TRY(bound_make(call, config, &key->bound));
     BULLA_TRY(bulla_kms_client(kms, call, config, 0, client_make, &home));
     key->home = (bulla_aws_client *)(void *)home;

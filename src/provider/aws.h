@@ -111,8 +111,8 @@ void bulla_aws_login_refuse(bulla_aws_login *login, bulla_aws_creds *creds);
 
 /* The url of a service ("kms", "sts") in a region: the configuration's, the environment's, with "{region}" replaced, or
  * AWS's own. Plain http only to this machine, or where the configuration says so. */
-BULLA_MUST_USE bulla_status bulla_aws_url_make(bulla_call *call, const bulla_kms_config *config, const char *service,
-                                               const char *region, char out[BULLA_AWS_MAX_URL]);
+BULLA_MUST_USE bulla_status bulla_aws_url_format(bulla_call *call, const bulla_kms_config *config, const char *service,
+                                                 const char *region, char out[BULLA_AWS_MAX_URL]);
 
 /* What reaches one endpoint. The login is endpoint 0's: all endpoints of a store use the same. */
 typedef struct bulla_aws_client {
@@ -143,7 +143,7 @@ void bulla_aws_headers_done(bulla_aws_headers *headers);
 #define BULLA_AWS_HEADERS(name)                                                                                        \
     __attribute__((cleanup(bulla_aws_headers_done))) bulla_aws_headers name = {.authorization = NULL}
 /* Views into the post and into *headers, which must stay where it is. */
-BULLA_MUST_USE bulla_status bulla_aws_headers_make(bulla_call *call, const bulla_aws_post *post,
+BULLA_MUST_USE bulla_status bulla_aws_headers_init(bulla_call *call, const bulla_aws_post *post,
                                                    bulla_aws_headers *headers);
 
 /* Takes note of how far our clock is off by the answer's date; true when a refused request should be signed anew. */

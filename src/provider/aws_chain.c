@@ -17,7 +17,7 @@ static bulla_status texts_take(const bulla_aws_asker *asker, const char *source,
                                bulla_aws_creds **out_creds)
 {
     BULLA_AWSCREDS(value);
-    bulla_status status = bulla_awscreds_make(asker->call, source, texts, &value);
+    bulla_status status = bulla_awscreds_init(asker->call, source, texts, &value);
     if (status == BULLA_EFORMAT) return bulla_aws_restate(asker->call, BULLA_ECONFIG);
     BULLA_TRY(status);
     return bulla_aws_creds_new(asker->call, &value, source, out_creds);

@@ -100,7 +100,7 @@ static bulla_status static_take(const search *s, const char *name, const bulla_a
     char source[BULLA_AWS_MAX_SOURCE];
     const bulla_view texts[3] = {profile->access_key_id, profile->secret_access_key, profile->session_token};
     (void)snprintf(source, sizeof source, "AWS profile \"%.64s\"", name);
-    bulla_status status = bulla_awscreds_make(s->asker->call, source, texts, &value);
+    bulla_status status = bulla_awscreds_init(s->asker->call, source, texts, &value);
     if (status == BULLA_EFORMAT) return bulla_aws_restate(s->asker->call, BULLA_ECONFIG);
     BULLA_TRY(status);
     return bulla_aws_creds_new(s->asker->call, &value, source, out_creds);

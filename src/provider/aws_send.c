@@ -56,7 +56,7 @@ static bulla_status post(sending *s, bulla_aws_creds *creds, bulla_http_answer *
                                  .body = s->body,
                                  .signer = creds,
                                  .now_s = s->signed_s};
-    BULLA_TRY(bulla_aws_headers_make(s->call, &made, &headers));
+    BULLA_TRY(bulla_aws_headers_init(s->call, &made, &headers));
     const bulla_http_request request = {.method = "POST",
                                         .url = s->key->url,
                                         .headers = headers.list,

@@ -71,7 +71,7 @@ static bulla_status sign(bulla_call *call, const bulla_aws_post *post, bulla_aws
     return BULLA_OK;
 }
 
-bulla_status bulla_aws_headers_make(bulla_call *call, const bulla_aws_post *post, bulla_aws_headers *headers)
+bulla_status bulla_aws_headers_init(bulla_call *call, const bulla_aws_post *post, bulla_aws_headers *headers)
 {
     add(headers, "Content-Type", bulla_view_text(post->content_type));
     if (post->target != NULL) add(headers, "X-Amz-Target", bulla_view_text(post->target));

@@ -65,7 +65,7 @@ static bulla_status post(const bulla_aws_asker *asker, const bulla_aws_role *rol
                                  .signer = role->signer,
                                  .now_s = bulla_aws_now_s(asker->call, asker->skew_s)};
     BULLA_AWS_HEADERS(headers);
-    BULLA_TRY(bulla_aws_headers_make(asker->call, &made, &headers));
+    BULLA_TRY(bulla_aws_headers_init(asker->call, &made, &headers));
     const bulla_http_request request = {.method = "POST",
                                         .url = url,
                                         .headers = headers.list,
@@ -83,7 +83,7 @@ static bulla_status exchange(const bulla_aws_asker *asker, const bulla_aws_role 
 {
     char url[BULLA_AWS_MAX_URL];
     BULLA_HTTP_ANSWER(first);
-    BULLA_TRY(bulla_aws_url_make(asker->call, asker->config, "sts", asker->region, url));
+    BULLA_TRY(bulla_aws_url_format(asker->call, asker->config, "sts", asker->region, url));
     int64_t signed_s = bulla_aws_now_s(asker->call, asker->skew_s);
     BULLA_TRY(post(asker, role, url, form, &first));
     if (role->signer != NULL && bulla_aws_skew_note(asker->skew_s, &first, signed_s))

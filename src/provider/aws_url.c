@@ -58,8 +58,8 @@ static bulla_status url_check(bulla_call *call, const bulla_kms_config *config, 
     return BULLA_OK;
 }
 
-bulla_status bulla_aws_url_make(bulla_call *call, const bulla_kms_config *config, const char *service,
-                                const char *region, char out[BULLA_AWS_MAX_URL])
+bulla_status bulla_aws_url_format(bulla_call *call, const bulla_kms_config *config, const char *service,
+                                  const char *region, char out[BULLA_AWS_MAX_URL])
 {
     bool is_kms = strcmp(service, "kms") == 0;
     const char *configured = is_kms ? config->endpoint : config->sts_endpoint;

@@ -22,7 +22,7 @@ static bool is_graphic(bulla_view text, size_t max)
     return true;
 }
 
-bulla_status bulla_awscreds_make(bulla_call *call, const char *what, const bulla_view texts[3],
+bulla_status bulla_awscreds_init(bulla_call *call, const char *what, const bulla_view texts[3],
                                  bulla_awscreds *out_creds)
 {
     BULLA_AWSCREDS(creds);
@@ -69,7 +69,7 @@ bulla_status bulla_awscreds_decode(bulla_call *call, bulla_view body, const char
     const bulla_view texts[3] = {member(json, "AccessKeyId", id, sizeof id),
                                  member(json, "SecretAccessKey", secret, sizeof secret),
                                  member(json, "Token", token, sizeof token)};
-    BULLA_TRY(bulla_awscreds_make(call, what, texts, &creds));
+    BULLA_TRY(bulla_awscreds_init(call, what, texts, &creds));
     bulla_view expires = member(json, "Expiration", date, sizeof date);
     if (expires.len != 0 && !bulla_answer_date_parse(date, &creds.expires_s))
         return bulla_fail(call, BULLA_EFORMAT, "%s: an expiration that is no date", what);

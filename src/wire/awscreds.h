@@ -24,7 +24,7 @@ void bulla_awscreds_done(bulla_awscreds *creds);
 
 /* Checks three texts and keeps them as credentials: what is in them goes into headers. `what` names them in errors.
  * Errors: EFORMAT, ENOMEM. */
-BULLA_MUST_USE bulla_status bulla_awscreds_make(bulla_call *call, const char *what, const bulla_view texts[3],
+BULLA_MUST_USE bulla_status bulla_awscreds_init(bulla_call *call, const char *what, const bulla_view texts[3],
                                                 bulla_awscreds *out_creds);
 
 /* Errors: EFORMAT; EUNAVAIL with the code of an answer that is not "Success". */

@@ -71,7 +71,7 @@ bulla_status bulla_awssts_answer_decode(bulla_call *call, bulla_view body, bulla
     BULLA_TRY(bulla_xml_walk(call, body, what, answer_visit, &found));
     const bulla_view texts[3] = {text_of(found.id, id, sizeof id), text_of(found.secret, secret, sizeof secret),
                                  text_of(found.token, token, sizeof token)};
-    BULLA_TRY(bulla_awscreds_make(call, what, texts, &creds));
+    BULLA_TRY(bulla_awscreds_init(call, what, texts, &creds));
     (void)text_of(found.expires, date, sizeof date);
     if (creds.token == NULL || found.is_twice || !bulla_answer_date_parse(date, &creds.expires_s))
         return bulla_fail(call, BULLA_EFORMAT, "%s: no session token or no expiration that could be one", what);

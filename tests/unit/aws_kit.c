@@ -191,7 +191,7 @@ static void imds_answer(aws_kit *kit, const http_seen *seen, http_reply *reply)
     reply->code = kit->imds_code;
 }
 
-static void answer(void *arg, const http_seen *seen, http_reply *reply)
+void aws_kit_answer(void *arg, const http_seen *seen, http_reply *reply)
 {
     aws_kit *kit = arg;
     char target[80];
@@ -232,7 +232,7 @@ int aws_kit_setup(void **state)
     bulla_call_init(&kit->call, &kit->env);
     (void)snprintf(kit->dir, sizeof kit->dir, "/tmp/bulla-aws-XXXXXX");
     assert_non_null(mkdtemp(kit->dir));
-    kit->server = http_server_start(&(http_server_options){.handler = answer, .arg = kit});
+    kit->server = http_server_start(&(http_server_options){.handler = aws_kit_answer, .arg = kit});
     (void)snprintf(kit->url, sizeof kit->url, "%s", http_server_url(kit->server));
     kit->config = (bulla_kms_config){.size = sizeof kit->config,
                                      .name = "main",

@@ -82,6 +82,9 @@ bulla_status aws_kit_open_at(aws_kit *kit, const char *address, size_t endpoint,
 /* Asks for credentials, by the cheapest request there is. */
 bulla_status aws_kit_ask(aws_kit *kit);
 
+/* What the server answers with, for another one. */
+void aws_kit_answer(void *arg, const http_seen *seen, http_reply *reply);
+
 void aws_kit_advance(aws_kit *kit, int64_t seconds);
 
 #endif

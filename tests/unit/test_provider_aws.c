@@ -247,13 +247,13 @@ static void test_an_endpoint_may_have_the_region_in_its_name(void **state)
     aws_kit *kit = *state;
     char url[BULLA_AWS_MAX_URL];
     kit->config.endpoint = "https://vpce-1.kms.{region}.vpce.amazonaws.com";
-    assert_ok(bulla_aws_url_make(&kit->call, &kit->config, "kms", "eu-west-1", url));
+    assert_ok(bulla_aws_url_format(&kit->call, &kit->config, "kms", "eu-west-1", url));
     assert_string_equal(url, "https://vpce-1.kms.eu-west-1.vpce.amazonaws.com");
     kit->config.endpoint = NULL;
-    assert_ok(bulla_aws_url_make(&kit->call, &kit->config, "kms", "cn-north-1", url));
+    assert_ok(bulla_aws_url_format(&kit->call, &kit->config, "kms", "cn-north-1", url));
     assert_string_equal(url, "https://kms.cn-north-1.amazonaws.com.cn/");
     aws_kit_var(kit, "AWS_ENDPOINT_URL", "https://all.example");
-    assert_ok(bulla_aws_url_make(&kit->call, &kit->config, "kms", "eu-west-1", url));
+    assert_ok(bulla_aws_url_format(&kit->call, &kit->config, "kms", "eu-west-1", url));
     assert_string_equal(url, "https://all.example");
 }
 
@@ -263,9 +263,9 @@ static void test_plain_http_elsewhere_is_taken_from_the_configuration_alone_and_
     char url[BULLA_AWS_MAX_URL];
     kit->config.endpoint = NULL;
     aws_kit_var(kit, "AWS_ENDPOINT_URL_KMS", "http://kms.example:4566");
-    assert_status(bulla_aws_url_make(&kit->call, &kit->config, "kms", "eu-west-1", url), BULLA_ECONFIG);
+    assert_status(bulla_aws_url_format(&kit->call, &kit->config, "kms", "eu-west-1", url), BULLA_ECONFIG);
     kit->config.endpoint = "http://kms.example:4566";
-    assert_ok(bulla_aws_url_make(&kit->call, &kit->config, "kms", "eu-west-1", url));
+    assert_ok(bulla_aws_url_format(&kit->call, &kit->config, "kms", "eu-west-1", url));
     assert_non_null(strstr(kit->log, "plain http to kms.example"));
 }
 
@@ -312,6 +312,44 @@ static void test_a_replica_never_stands_in_for_a_key_it_is_not_related_to(void *
     assert_string_equal(key_at_replica(kit, "aws:alias/other"), "alias/other");
     assert_string_equal(key_at_replica(kit, "aws:arn:aws:kms:eu-central-1:111122223333:key/mrk-2"),
                         "arn:aws:kms:us-east-1:111122223333:key/mrk-2");
+}
+
+/* --- TLS --- */
+
+static bulla_status ask_by_tls(aws_kit *kit, http_tls kind)
+{
+    http_server *server = http_server_start(&(http_server_options){.handler = aws_kit_answer, .arg = kit, .tls = kind});
+    kit->config.endpoint = http_server_url(server);
+    kit->config.tls.ca_cert = http_server_ca();
+    bulla_status status = aws_kit_ask(kit);
+    bulla_provider_unref(BULLA_TAKE(kit->key));
+    bulla_kms_free(BULLA_TAKE(kit->kms));
+    http_server_stop(server);
+    return status;
+}
+
+static void test_servers_that_cannot_prove_who_they_are_get_no_request(void **state)
+{
+    aws_kit *kit = *state;
+    static const http_tls kinds[] = {HTTP_TLS_WRONG_HOST, HTTP_TLS_EXPIRED, HTTP_TLS_NOT_YET, HTTP_TLS_SELF_SIGNED,
+                                     HTTP_TLS_OTHER_CA};
+    for (size_t i = 0; i < BULLA_LEN(kinds); i++) {
+        assert_status(ask_by_tls(kit, kinds[i]), BULLA_EUNAVAIL);
+        assert_non_null(strstr(kit->call.why, "certificate"));
+    }
+    assert_int_equal(kit->num_kms, 0);
+    assert_ok(ask_by_tls(kit, HTTP_TLS_GOOD));
+    assert_int_equal(kit->num_kms, 1);
+}
+
+static void test_a_store_that_is_silent_holds_nobody_beyond_the_deadline(void **state)
+{
+    aws_kit *kit = *state;
+    kit->kms_answers[0] = (aws_answer){.code = 200, .body = "{}", .fault = HTTP_SILENCE};
+    bulla_call_deadline_set(&kit->call, 200);
+    int64_t start_ns = kit->env.ticks_ns(kit);
+    assert_status(aws_kit_ask(kit), BULLA_EDEADLINE);
+    assert_true(kit->env.ticks_ns(kit) - start_ns < INT64_C(2000000000));
 }
 
 /* --- looking after keys --- */
@@ -450,6 +488,8 @@ int main(void)
         TEST(test_plain_http_elsewhere_is_taken_from_the_configuration_alone_and_told),
         TEST(test_replicas_are_asked_in_their_own_region),
         TEST(test_a_replica_never_stands_in_for_a_key_it_is_not_related_to),
+        TEST(test_servers_that_cannot_prove_who_they_are_get_no_request),
+        TEST(test_a_store_that_is_silent_holds_nobody_beyond_the_deadline),
         TEST(test_the_version_of_a_key_counts_its_rotations_and_the_one_under_way),
         TEST(test_who_may_not_see_rotations_sees_the_rest),
         TEST(test_a_check_tells_keys_that_would_not_serve),

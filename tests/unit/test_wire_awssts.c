@@ -181,9 +181,9 @@ static void test_credentials_that_could_end_a_header_are_none(void **state)
     (void)state;
     BULLA_AWSCREDS(creds);
     const bulla_view lines[3] = {bulla_view_text("AKIA\r\nX-Evil: 1"), bulla_view_text("secret"), {NULL, 0}};
-    assert_status(bulla_awscreds_make(&call, "a test", lines, &creds), BULLA_EFORMAT);
+    assert_status(bulla_awscreds_init(&call, "a test", lines, &creds), BULLA_EFORMAT);
     const bulla_view token[3] = {bulla_view_text("AKIA"), bulla_view_text("secret"), bulla_view_text("to\nken")};
-    assert_status(bulla_awscreds_make(&call, "a test", token, &creds), BULLA_EFORMAT);
+    assert_status(bulla_awscreds_init(&call, "a test", token, &creds), BULLA_EFORMAT);
     assert_null(strstr(call.why, "secret access key: secret"));
 }
 
