@@ -46,23 +46,50 @@ static void print_source(const bulla_config_item *item)
         (void)printf("  # %s\n", item->source);
 }
 
+#define MAX_SECTION 128u
+
+/* The length of the whole sections that two names have in common: "kms.main." of "kms.main.tls.ca_cert" and
+ * "kms.main.address". */
+static size_t common_len(const char *a, const char *b)
+{
+    size_t common = 0;
+    for (size_t i = 0; a[i] != '\0' && a[i] == b[i]; i++)
+        if (a[i] == '.') common = i + 1;
+    return common;
+}
+
+static int depth_of(const char *name, size_t len)
+{
+    int depth = 0;
+    for (size_t i = 0; i < len; i++)
+        depth += name[i] == '.';
+    return depth;
+}
+
+/* Opens the sections of `name` that are not open: `open` has those of the last one, each with its dot. Returns where
+ * the last part of the name begins. */
+static size_t sections_open(const char *name, char open[MAX_SECTION])
+{
+    size_t at = common_len(name, open), leaf = 0;
+    for (const char *dot; (dot = strchr(name + at, '.')) != NULL; at = (size_t)(dot - name) + 1)
+        (void)printf("%*s%.*s:\n", 2 * depth_of(name, at), "", (int)(dot - name - (ptrdiff_t)at), name + at);
+    leaf = at;
+    (void)snprintf(open, MAX_SECTION, "%.*s", (int)leaf, name);
+    return leaf;
+}
+
 static bulla_status show_yaml(void *arg, bulla_call *call, const bulla_config_item *item)
 {
-    char *section = arg; /* the one that is open, 32 places */
     (void)call;
-    const char *dot = strchr(item->name, '.');
-    size_t len = dot == NULL ? 0 : (size_t)(dot - item->name);
-    if (len != 0 && (strlen(section) != len || strncmp(section, item->name, len) != 0)) {
-        (void)snprintf(section, 32, "%.*s", (int)len, item->name);
-        (void)printf("%s:\n", section);
-    }
+    size_t leaf = sections_open(item->name, arg);
+    int indent = 2 * depth_of(item->name, leaf);
     bool empty = item->value[0] == '\0' && item->kind != BULLA_CONFIG_LIST;
-    (void)printf("%s%s%s:", empty ? "# " : "", len == 0 ? "" : "  ", dot == NULL ? item->name : dot + 1);
+    (void)printf("%s%*s%s:", empty ? "# " : "", indent, "", item->name + leaf);
     if (item->kind == BULLA_CONFIG_LIST) {
         (void)fputs(item->num_values == 0 ? " []" : "", stdout);
         print_source(item);
         for (size_t i = 0; i < item->num_values; i++) {
-            (void)fputs("  - ", stdout);
+            (void)printf("%*s- ", indent + 2, "");
             print_text(item->values[i]);
             (void)putchar('\n');
         }
@@ -104,8 +131,8 @@ static bulla_status show_run(struct cli *cli, int argc, char **argv)
     const bulla_settings *settings = NULL;
     CLI_TRY(cli_config_open(cli, &settings));
     if (!cli->json) {
-        char section[32] = "";
-        return bulla_config_show(cli->config, &cli->call, show_yaml, section);
+        char open[MAX_SECTION] = "";
+        return bulla_config_show(cli->config, &cli->call, show_yaml, open);
     }
     CLI_AUTO(cli_json_done) json_t *all = json_object();
     CLI_TRY(bulla_config_show(cli->config, &cli->call, show_json, all));
