@@ -126,6 +126,18 @@ static bulla_status secret_login(const login *self, const bulla_secret *secret, 
     return client_login(self, url, "client_secret", secret, out_grant);
 }
 
+static bulla_status certificate_read(const login *self, const char *path, bulla_view pem, uint8_t *out_thumbprint,
+                                     bulla_rsa **out_key)
+{
+    bulla_status status = bulla_certificate_digest(self->call, pem, BULLA_SHA1, out_thumbprint);
+    if (status == BULLA_OK) status = bulla_rsa_private_find(self->call, pem, out_key);
+    if (status != BULLA_EFORMAT && status != BULLA_ELIMIT) return status;
+    return bulla_fail(
+        self->call, BULLA_ECONFIG,
+        "key store \"%s\": %.120s does not hold a certificate and its RSA key in PEM, without a passphrase",
+        self->config->name, path);
+}
+
 /* learn.microsoft.com/entra/identity-platform/certificate-credentials */
 static bulla_status certificate_login(const login *self, const char *path, bulla_oauth_grant *out_grant)
 {
@@ -137,8 +149,7 @@ static bulla_status certificate_login(const login *self, const char *path, bulla
     BULLA_TRY(client_id_check(self));
     BULLA_TRY(token_url(self, url));
     BULLA_TRY(bulla_kms_secret_file(self->call, path, &pem));
-    BULLA_TRY(bulla_certificate_digest(self->call, bulla_secret_borrow(pem), BULLA_SHA1, thumbprint));
-    BULLA_TRY(bulla_rsa_private_find(self->call, bulla_secret_borrow(pem), &key));
+    BULLA_TRY(certificate_read(self, path, bulla_secret_borrow(pem), thumbprint, &key));
     BULLA_TRY(bulla_rand(self->call, random, sizeof random));
     bulla_hex_encode(bulla_view_of(random, sizeof random), id);
     int64_t now = bulla_wall_s(self->call);

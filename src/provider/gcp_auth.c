@@ -154,7 +154,10 @@ static bulla_status service_account_login(const login *self, bulla_oauth_grant *
     BULLA_TRY(text_read(self, "private_key", pem, MAX_PEM));
     BULLA_TRY(url_read(self, "token_uri", TOKEN_URI, url));
     bool has_id = bulla_json_text(bulla_json_get(self->credentials, "private_key_id"), id, sizeof id);
-    BULLA_TRY(bulla_rsa_parse(self->call, bulla_view_text(pem), &key));
+    bulla_status status = bulla_rsa_parse(self->call, bulla_view_text(pem), &key);
+    if (status == BULLA_EFORMAT || status == BULLA_ELIMIT)
+        return missing(self, "private_key that is an RSA key in PEM");
+    BULLA_TRY(status);
     int64_t now = bulla_wall_s(self->call);
     const bulla_jwt jwt = {.key_id = has_id ? id : NULL,
                            .issuer = email,

@@ -224,7 +224,10 @@ bulla_status bulla_oauth_send(bulla_oauth *oauth, bulla_http *http, bulla_call *
         BULLA_AUTO(bulla_secret) *bearer = NULL;
         BULLA_TRY(bulla_oauth_bearer(oauth, call, &bearer));
         headers[0] = (bulla_http_header){"Authorization", bulla_secret_borrow(bearer)};
-        BULLA_TRY(bulla_http_send(http, call, &signed_request, out_answer));
+        bulla_status status = bulla_http_send(http, call, &signed_request, out_answer);
+        if (status == BULLA_ELIMIT) /* no store says so much */
+            call->status = status = request->idempotent ? BULLA_EUNAVAIL : BULLA_EUNKNOWN;
+        BULLA_TRY(status);
         if (out_answer->code != 401 || tries != 0) return BULLA_OK;
         bulla_http_answer_done(out_answer);
         bulla_oauth_refuse(oauth, bearer);

@@ -105,7 +105,7 @@ class Key:
 
 class GcpKms(Fake):
     faults = ("throttle", "unavailable", "internal", "html", "wrong_crc", "no_crc", "unverified", "bad_crc_seen", "lie_name",
-              "flip", "no_flavor", "refuse_login", "metadata_down")
+              "flip", "huge", "no_flavor", "refuse_login", "metadata_down")
 
     def __init__(self, port, folder):
         super().__init__(port, folder)
@@ -210,6 +210,8 @@ class GcpKms(Fake):
                               "The service is currently unavailable.", Retry_After="7")
         if self.hit("html"):
             return "<html><title>Sign in to the network</title></html>"
+        if self.hit("huge"):
+            return "x" * 2_000_000
         who = self.tokens.who(request.headers.get("Authorization"))
         if who is None:
             raise refusal("UNAUTHENTICATED", "Request had invalid authentication credentials.")

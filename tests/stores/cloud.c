@@ -80,7 +80,7 @@ void cloud_roundtrip(cloud *c)
 
 void assert_why(const cloud *c, const char *part)
 {
-    static const char *const secrets[] = {"Bearer",      "t0ken.",   "s3cret", "PRIVATE KEY",
+    static const char *const secrets[] = {"Bearer",      "t0ken.",  "s3cret", "PRIVATE KEY",
                                           "user-secret", "refresh", "<html"};
     if (strstr(c->call.why, part) == NULL) print_error("\"%s\" lacks \"%s\"\n", c->call.why, part);
     assert_non_null(strstr(c->call.why, part));

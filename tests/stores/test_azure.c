@@ -223,6 +223,16 @@ static void certificates_and_workload_identities_log_in(void **state)
     control("azure-fake expect who+federated=3");
 }
 
+static void a_certificate_file_without_a_key_is_a_mistake_of_the_configuration(void **state)
+{
+    (void)state;
+    c.config.client_certificate = fact("AZURE_FAKE_CA");
+    open_key(fact("AZURE_FAKE_KEY"));
+    assert_status(cloud_wrap(&c), BULLA_ECONFIG);
+    assert_why(&c, "its RSA key in PEM");
+    control("azure-fake expect logins=0");
+}
+
 static void managed_identities_log_in(void **state)
 {
     (void)state;
@@ -392,6 +402,7 @@ int main(void)
         TEST(a_version_of_the_address_wraps_and_no_other),
         TEST(a_lost_rotation_is_not_known),
         TEST(certificates_and_workload_identities_log_in),
+        TEST(a_certificate_file_without_a_key_is_a_mistake_of_the_configuration),
         TEST(managed_identities_log_in),
         TEST(credentials_go_nowhere_on_a_vaults_word_alone),
         TEST(a_refused_token_is_replaced_once),
