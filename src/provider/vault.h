@@ -67,6 +67,14 @@ bulla_status bulla_vault_refused(const bulla_vault_client *client, bulla_call *c
 bulla_status bulla_vault_taken(const bulla_vault_client *client, bulla_call *call, const bulla_vault_request *request,
                                bulla_status status);
 
+/* Makes the call as if its last failure had not been: it is part of an answer that is none. */
+static inline void bulla_vault_forgive(bulla_call *call)
+{
+    call->status = BULLA_OK;
+    call->native = 0;
+    call->retry_after_ms = 0;
+}
+
 /* For bulla_oauth: renews the token or logs in. `arg` is the client. */
 BULLA_MUST_USE bulla_status bulla_vault_login(void *arg, bulla_call *call, bulla_oauth_grant *out_grant);
 

@@ -58,7 +58,9 @@ static bulla_status standby_check(bulla_vault_key *self, bulla_call *call)
         .verb = "check", .method = "GET", .path = "auth/token/lookup-self", .is_repeatable = true};
     BULLA_HTTP_ANSWER(answer);
     bulla_status status = bulla_vault_ask(self->client, call, &request, &answer);
-    return status == BULLA_EAUTHZ ? BULLA_OK : status; /* it was asked and answered */
+    if (status != BULLA_EAUTHZ) return status;
+    bulla_vault_forgive(call); /* it was asked and answered */
+    return BULLA_OK;
 }
 
 static bulla_status unfit(const bulla_vault_client *client, bulla_call *call, int code, const char *how)
@@ -117,7 +119,10 @@ bulla_status bulla_vault_list(bulla_provider *provider, bulla_call *call, bulla_
     const bulla_vault_request request = {
         .verb = "list", .method = "GET", .path = path, .key = self->mount, .is_repeatable = true};
     bulla_status status = bulla_vault_ask(self->client, call, &request, &answer);
-    if (status == BULLA_ENOKEY) return BULLA_OK; /* an empty list is 404 and no error */
+    if (status == BULLA_ENOKEY) { /* an empty list is 404 and no error */
+        bulla_vault_forgive(call);
+        return BULLA_OK;
+    }
     if (status != BULLA_OK) return status;
     status = bulla_transit_list_decode(call, bulla_http_body(&answer), list_name, &list);
     return list.num == 0 ? bulla_vault_taken(self->client, call, &request, status) : status;

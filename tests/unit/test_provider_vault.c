@@ -115,6 +115,7 @@ static void test_data_keys_are_bound_even_where_the_store_does_not(void **state)
         BULLA_AUTO(bulla_secret) *dek = NULL, *back = NULL;
         BULLA_AUTO(bulla_wrapped) *wrapped = NULL;
         assert_ok_(&kit, bulla_provider_datakey(kit.key, &kit.call, kit.context, 32, &dek, &wrapped));
+        assert_int_equal(kit.call.status, BULLA_OK);
         assert_ok_(&kit, bulla_provider_unwrap(kit.key, &kit.call, kit.context, wrapped, &back));
         assert_true(bulla_view_equal(bulla_secret_borrow(dek), bulla_secret_borrow(back)));
     }
@@ -226,6 +227,7 @@ static void test_a_list_gives_addresses_that_open(void **state)
     all[0] = '\0';
     assert_ok_(&kit, bulla_provider_list(kit.key, &kit.call, add_address, all));
     assert_string_equal(all, "");
+    assert_int_equal(kit.call.status, BULLA_OK);
     vault_kit_stop(&kit);
 }
 
