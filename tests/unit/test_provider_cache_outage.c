@@ -7,6 +7,7 @@
 #include "fakes/fake_env.h"
 #include "fakes/memory_provider.h"
 #include "fakes/scripted_provider.h"
+#include "provider/cachetable.h"
 #include "provider/provider.h"
 
 #include <time.h>
@@ -137,6 +138,23 @@ static void test_what_the_store_refused_once_is_gone(void **state)
         assert_status(unwrap(i), BULLA_EUNAVAIL);
         scripted_provider_play(script, NULL, 0);
     }
+}
+
+/* In the table itself, where nothing has been swept. */
+static void test_an_entry_past_its_window_is_not_given_before_it_is_swept(void **state)
+{
+    (void)state;
+    bulla_cachetable table = {.env = &fake.env};
+    const bulla_cachekey key = {.hash = 7};
+    const bulla_cachevalue value = {.dek = deks[0], .soft_ns = 1000, .expires_ns = 1000};
+    assert_ok(bulla_cachetable_init(&table, &call, &fake.env, 64, 0));
+    table.keep_ns = 500;
+    bulla_cachetable_put(&table, &key, &value, 0, 0);
+    bulla_secret *kept = bulla_cachetable_find_stale(&table, &key, 1499).dek;
+    assert_ptr_equal(kept, deks[0]);
+    bulla_secret_unref(kept);
+    assert_null(bulla_cachetable_find_stale(&table, &key, 1500).dek);
+    bulla_cachetable_done(&table);
 }
 
 static void test_what_was_purged_is_gone_in_an_outage_too(void **state)
@@ -523,6 +541,22 @@ static void test_a_purge_and_a_rotation_end_reuse(void **state)
     assert_int_equal(keys_for(3, 10, NULL), 1);
 }
 
+static void purge_always(void *arg)
+{
+    (void)arg;
+    bulla_provider_purge(cache, ALL);
+}
+
+static void test_a_purge_while_a_data_key_is_made_keeps_it_from_others(void **state)
+{
+    (void)state;
+    cache_open((bulla_cache_options){.ttl_ms = 1000, .reuse_ms = 5000});
+    script->hook = purge_always;
+    assert_int_equal(keys_for(3, 10, NULL), 3);
+    script->hook = NULL;
+    assert_int_equal(keys_for(3, 10, NULL), 1);
+}
+
 static void test_reuse_is_bounded(void **state)
 {
     (void)state;
@@ -543,6 +577,7 @@ int main(void)
         WITH(test_an_outage_is_bridged_within_the_window_and_no_longer),
         WITH(test_each_kind_of_silence_is_bridged_and_nothing_else),
         WITH(test_what_the_store_refused_once_is_gone),
+        WITH(test_an_entry_past_its_window_is_not_given_before_it_is_swept),
         WITH(test_what_was_purged_is_gone_in_an_outage_too),
         WITH(test_an_outage_is_told_once_and_its_end_too),
         WITH(test_a_known_outage_costs_one_request_a_second),
@@ -566,6 +601,7 @@ int main(void)
         WITH(test_a_data_key_for_no_message_is_nobody_elses),
         WITH(test_contexts_do_not_share),
         WITH(test_a_purge_and_a_rotation_end_reuse),
+        WITH(test_a_purge_while_a_data_key_is_made_keeps_it_from_others),
         WITH(test_reuse_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

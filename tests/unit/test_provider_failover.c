@@ -375,6 +375,19 @@ static void test_a_disabled_key_is_not_stood_in_for(void **state)
     assert_int_equal(asked(1), 0);
 }
 
+static void test_what_a_stand_in_refuses_leaves_it_an_outage(void **state)
+{
+    (void)state;
+    BULLA_AUTO(bulla_secret) *dek = NULL;
+    BULLA_AUTO(bulla_wrapped) *made = NULL;
+    failover_open(3, (bulla_failover_options){0});
+    down(0, true);
+    memory_provider_state_set(stores[1], BULLA_KEY_DISABLED);
+    assert_int_equal(who_makes_a_data_key(), 2);
+    down(2, true);
+    assert_status(bulla_provider_datakey(key, &call, NULL, 32, &dek, &made), BULLA_EUNAVAIL);
+}
+
 static void test_what_is_about_one_key_is_the_first_ones(void **state)
 {
     (void)state;
@@ -497,6 +510,7 @@ int main(void)
         KEYS(test_a_data_key_is_opened_by_who_knows_it),
         KEYS(test_another_key_stands_in_for_wrapping),
         KEYS(test_a_disabled_key_is_not_stood_in_for),
+        KEYS(test_what_a_stand_in_refuses_leaves_it_an_outage),
         KEYS(test_what_is_about_one_key_is_the_first_ones),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -69,7 +69,9 @@ static void test_a_slow_unwrap_is_put_to_the_second(void **state)
 {
     (void)state;
     scripted_provider_play(first, &hangs, 1);
+    int64_t start_ns = fake.ticks_ns;
     assert_ok(unwrap());
+    assert_true(fake.ticks_ns - start_ns < INT64_C(1500000000)); /* the first was ended, and not waited for */
     assert_int_equal(second->num_calls, 1);
     assert_status(call.status, BULLA_OK);
     assert_int_equal(call.cancelled, 0);

@@ -275,6 +275,57 @@ static void test_a_cancelled_search_for_a_rotation_says_that_nobody_knows(void *
     assert_int_equal(memory_provider_counts(memory).rotates, 0);
 }
 
+/* A store whose listing breaks off, before the first key or behind it. */
+typedef struct listing {
+    bulla_provider base;
+    size_t num_lists, shown_before; /* keys that are shown before the first listing breaks off */
+} listing;
+
+static bulla_status list_keys(bulla_provider *provider, bulla_call *own, bulla_provider_visit visit, void *arg)
+{
+    listing *self = (listing *)provider;
+    const bulla_key_info info = {.id = "key"};
+    size_t shown = self->num_lists++ == 0 ? self->shown_before : 2;
+    for (size_t i = 0; i < shown; i++)
+        BULLA_TRY(visit(arg, own, "memory:key", &info));
+    return shown == 2 ? BULLA_OK : bulla_fail(own, BULLA_EUNAVAIL, "the connection broke");
+}
+
+static void listing_destroy(bulla_provider *provider)
+{
+    (void)provider;
+}
+
+static bulla_status count_key(void *arg, bulla_call *own, const char *address, const bulla_key_info *info)
+{
+    (void)own;
+    (void)address;
+    (void)info;
+    (*(size_t *)arg)++;
+    return BULLA_OK;
+}
+
+static void test_a_list_that_has_shown_keys_is_not_begun_again(void **state)
+{
+    (void)state;
+    static const bulla_provider_ops ops = {.size = sizeof ops,
+                                           .name = "listing",
+                                           .can = BULLA_OP_LIST,
+                                           .idempotent = BULLA_OP_LIST,
+                                           .list = list_keys,
+                                           .destroy = listing_destroy};
+    for (size_t before = 0; before < 2; before++) {
+        listing store = {.shown_before = before};
+        size_t num_shown = 0;
+        const bulla_retry_options options = {0};
+        bulla_provider_init(&store.base, &ops);
+        assert_ok(bulla_retry_new(&call, &store.base, &options, &site, &key));
+        assert_status(bulla_provider_list(key, &call, count_key, &num_shown), before == 0 ? BULLA_OK : BULLA_EUNAVAIL);
+        assert_int_equal(num_shown, before == 0 ? 2 : 1);
+        bulla_provider_unref(BULLA_TAKE(key));
+    }
+}
+
 static void test_options_are_checked(void **state)
 {
     (void)state;
@@ -304,6 +355,7 @@ int main(void)
         WITH(test_a_rotation_that_nobody_can_look_up_is_not_put_again),
         WITH(test_a_rotation_stays_unknown_when_the_store_is_gone_after_it),
         WITH(test_a_cancelled_search_for_a_rotation_says_that_nobody_knows),
+        WITH(test_a_list_that_has_shown_keys_is_not_begun_again),
         WITH(test_options_are_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
