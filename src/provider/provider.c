@@ -85,7 +85,7 @@ static bulla_status begin(const bulla_provider *provider, bulla_call *call, bool
     bulla_status status = bulla_call_check(call);
     if (BULLA_UNLIKELY(status != BULLA_OK)) return blame(provider, call, status);
     call->retry_after_ms = 0;
-    call->attempts = 0; /* whoever counts says so when it returns */
+    call->attempts = 0;      /* whoever counts says so when it returns */
     call->status = BULLA_OK; /* so that settle can tell this slot's failure from an older one */
     return BULLA_OK;
 }
