@@ -147,7 +147,7 @@ BULLA_MUST_USE bulla_status bulla_aws_headers_init(bulla_call *call, const bulla
                                                    bulla_aws_headers *headers);
 
 /* Takes note of how far our clock is off by the answer's date; true when a refused request should be signed anew. */
-bool bulla_aws_skew_note(int64_t *skew_s, const bulla_http_answer *answer, int64_t signed_s);
+bool bulla_aws_skew_note(const bulla_call *call, int64_t *skew_s, const bulla_http_answer *answer, int64_t signed_s);
 /* The time by AWS's clocks. */
 int64_t bulla_aws_now_s(const bulla_call *call, const int64_t *skew_s);
 
@@ -173,6 +173,14 @@ typedef struct bulla_aws_refusal {
 bulla_aws_refusal bulla_aws_refusal_of(bulla_awskms_op op, int code, const bulla_awskms_error *error);
 bulla_status bulla_aws_fail(const bulla_aws_key *key, bulla_call *call, bulla_awskms_op op,
                             const bulla_http_answer *answer, const bulla_aws_creds *creds);
+
+/* Makes the call as if its last failure had not been: it was gone round, or is part of an answer. */
+static inline void bulla_aws_forgive(bulla_call *call)
+{
+    call->status = BULLA_OK;
+    call->native = 0;
+    call->retry_after_ms = 0;
+}
 
 /* The same sentence with another status. */
 bulla_status bulla_aws_restate(bulla_call *call, bulla_status status);

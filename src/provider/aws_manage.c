@@ -106,9 +106,11 @@ static bulla_status rotations_ask(bulla_aws_key *self, bulla_call *call, const c
 }
 
 /* Whether the rest of a description is worth having without this part: who may not see it, or keys without rotation. */
-static bool is_withheld(bulla_status status)
+static bool is_withheld(bulla_call *call, bulla_status status)
 {
-    return status == BULLA_EAUTHZ || status == BULLA_EUNSUPPORTED || status == BULLA_ESTATE;
+    bool is = status == BULLA_EAUTHZ || status == BULLA_EUNSUPPORTED || status == BULLA_ESTATE;
+    if (is) bulla_aws_forgive(call);
+    return is;
 }
 
 static bulla_status rotation_fill(bulla_aws_key *self, bulla_call *call, const char *arn, bulla_key_info *info)
@@ -116,12 +118,12 @@ static bulla_status rotation_fill(bulla_aws_key *self, bulla_call *call, const c
     bulla_awskms_rotation rotation = {.period_days = 0};
     rotations seen = {0, 0};
     bulla_status status = rotation_ask(self, call, arn, &rotation);
-    if (status != BULLA_OK && !is_withheld(status)) return status;
+    if (status != BULLA_OK && !is_withheld(call, status)) return status;
     info->primary_version = info->num_versions = 1; /* there is one, and who may not count them sees no more */
     info->rotation_period_s = rotation.period_days * 86400u;
     info->next_rotation_s = rotation.next_s;
     status = rotations_ask(self, call, arn, &seen);
-    if (status != BULLA_OK) return is_withheld(status) ? BULLA_OK : status;
+    if (status != BULLA_OK) return is_withheld(call, status) ? BULLA_OK : status;
     info->primary_version = info->num_versions = seen.num + 1 + (rotation.is_running ? 1 : 0);
     info->rotated_s = seen.last_s;
     return BULLA_OK;
@@ -253,7 +255,7 @@ bulla_status bulla_aws_list(bulla_provider *provider, bulla_call *call, bulla_pr
     __attribute__((cleanup(aliases_done))) aliases named = {.env = self->env};
     walk names = {.op = BULLA_AWSKMS_LIST_ALIASES, .visit = alias_seen, .arg = &named};
     bulla_status status = pages_walk(self, call, &names);
-    if (status != BULLA_OK && !is_withheld(status)) return status; /* a list without names is one all the same */
+    if (status != BULLA_OK && !is_withheld(call, status)) return status; /* a list without names is one all the same */
     if (named.num > 1) qsort(named.list, named.num, sizeof *named.list, alias_compare);
     showing show = {self, named, visit, arg, 0};
     walk keys = {.op = BULLA_AWSKMS_LIST_KEYS, .visit = key_seen, .arg = &show};

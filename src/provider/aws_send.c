@@ -72,7 +72,7 @@ static bulla_status again_prepare(sending *s, const bulla_http_answer *answer, b
 {
     bulla_awskms_error error;
     BULLA_AUTO(bulla_aws_creds) *newer = NULL;
-    *out_again = bulla_aws_skew_note(&s->key->client->skew_s, answer, s->signed_s);
+    *out_again = bulla_aws_skew_note(s->call, &s->key->client->skew_s, answer, s->signed_s);
     if (*out_again) return BULLA_OK;
     bulla_awskms_error_decode(bulla_http_body(answer), answer->error_type, &error);
     if (!bulla_aws_refusal_of(s->op, answer->code, &error).is_login) return BULLA_OK;
@@ -93,6 +93,7 @@ static bulla_status exchange(sending *s, bulla_http_answer *out_answer)
         bool again = false;
         BULLA_TRY(post(s, creds, &answer));
         if (answer.code == 200) {
+            bulla_aws_forgive(s->call); /* such as a login that failed while the old credentials still serve */
             *out_answer = answer;
             answer.body = NULL;
             return BULLA_OK;

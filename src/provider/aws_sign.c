@@ -13,12 +13,13 @@ int64_t bulla_aws_now_s(const bulla_call *call, const int64_t *skew_s)
     return bulla_wall_s(call) + __atomic_load_n(skew_s, __ATOMIC_RELAXED);
 }
 
-bool bulla_aws_skew_note(int64_t *skew_s, const bulla_http_answer *answer, int64_t signed_s)
+/* Set and not added to: of many requests that were signed at the wrong time each brings the same news. */
+bool bulla_aws_skew_note(const bulla_call *call, int64_t *skew_s, const bulla_http_answer *answer, int64_t signed_s)
 {
     if (answer->date_s <= 0 || answer->code < 400 || answer->code > 403) return false;
     int64_t off_s = answer->date_s - signed_s;
     if (off_s > -SKEW_S && off_s < SKEW_S) return false;
-    (void)__atomic_add_fetch(skew_s, off_s, __ATOMIC_RELAXED);
+    __atomic_store_n(skew_s, answer->date_s - bulla_wall_s(call), __ATOMIC_RELAXED);
     return true;
 }
 

@@ -86,7 +86,7 @@ static bulla_status exchange(const bulla_aws_asker *asker, const bulla_aws_role 
     BULLA_TRY(bulla_aws_url_format(asker->call, asker->config, "sts", asker->region, url));
     int64_t signed_s = bulla_aws_now_s(asker->call, asker->skew_s);
     BULLA_TRY(post(asker, role, url, form, &first));
-    if (role->signer != NULL && bulla_aws_skew_note(asker->skew_s, &first, signed_s))
+    if (role->signer != NULL && bulla_aws_skew_note(asker->call, asker->skew_s, &first, signed_s))
         return post(asker, role, url, form, out_answer);
     *out_answer = first;
     first.body = NULL;

@@ -392,6 +392,7 @@ static void test_who_may_not_see_rotations_sees_the_rest(void **state)
     assert_ok(bulla_provider_describe(kit->key, &kit->call, &info));
     assert_int_equal(info.state, BULLA_KEY_DISABLED);
     assert_int_equal(info.primary_version, 1);
+    assert_int_equal(kit->call.status, BULLA_OK);
 }
 
 static void test_a_check_tells_keys_that_would_not_serve(void **state)
@@ -466,6 +467,16 @@ static void test_a_clock_that_is_off_is_corrected_by_the_answers_date(void **sta
     assert_int_equal(kit->num_kms, 3);
 }
 
+static void test_requests_signed_at_one_wrong_time_correct_the_clock_once(void **state)
+{
+    aws_kit *kit = *state;
+    int64_t skew_s = 0, signed_s = bulla_aws_now_s(&kit->call, &skew_s);
+    const bulla_http_answer answer = {.code = 403, .date_s = signed_s + 7200};
+    assert_true(bulla_aws_skew_note(&kit->call, &skew_s, &answer, signed_s));
+    assert_true(bulla_aws_skew_note(&kit->call, &skew_s, &answer, signed_s)); /* another's, sent at the same time */
+    assert_int_equal(bulla_aws_now_s(&kit->call, &skew_s), signed_s + 7200);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, aws_kit_setup, aws_kit_teardown)
 
 int main(void)
@@ -496,6 +507,7 @@ int main(void)
         TEST(test_a_rotation_whose_answer_is_lost_is_unsure_and_not_repeated),
         TEST(test_keys_are_listed_with_their_aliases_over_several_pages),
         TEST(test_a_clock_that_is_off_is_corrected_by_the_answers_date),
+        TEST(test_requests_signed_at_one_wrong_time_correct_the_clock_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -378,6 +378,7 @@ static void test_expired_credentials_stay_in_use_while_there_are_no_new_ones(voi
     aws_kit_advance(kit, 4000);
     assert_ok(aws_kit_ask(kit));
     assert_string_equal(signer(kit), "ASIACONTAINER1");
+    assert_int_equal(kit->call.status, BULLA_OK);
     assert_non_null(strstr(kit->log, "have expired; they stay in use"));
     size_t asked = kit->num_container;
     assert_ok(aws_kit_ask(kit)); /* the service is left alone for a while */
