@@ -64,13 +64,11 @@ static void what_is_no_identifier_is_refused(void **state)
 static void a_challenge_says_where_to_log_in(void **state)
 {
     (void)state;
+#define LOGIN "https://login.example.com/t-1"
     static const char *const headers[] = {
-        "Bearer authorization=\"https://login.example.com/t-1\", resource=\"https://vault.azure.net\"",
-        "bearer "
-        "authorization_uri=\"https://login.example.com/t-1/oauth2/authorize\",scope=\"https://vault.azure.net/"
-        ".default\"",
-        "Bearer error=\"invalid_token\", resource=https://vault.azure.net/, "
-        "authorization=https://login.example.com/t-1",
+        "Bearer authorization=\"" LOGIN "\", resource=\"https://vault.azure.net\"",
+        "bearer authorization_uri=\"" LOGIN "/authorize\",scope=\"https://vault.azure.net/.default\"",
+        "Bearer error=\"x\", resource=https://vault.azure.net/, authorization=https://login.example.com/t-1",
     };
     for (size_t i = 0; i < BULLA_LEN(headers); i++) {
         bulla_azurekv_challenge challenge;
