@@ -99,7 +99,7 @@ static bulla_status ask_store(bulla_cache *cache, bulla_call *call, const bulla_
         bulla_cache_forget(cache, &question->key);
         refusal_keep(cache, &question->key, status, asked_ns, refusals);
     }
-    if (status == BULLA_OK || is_refusal(status)) offline_set(cache, false);
+    if (status == BULLA_OK || is_refusal(status) || status == BULLA_EAUTHN) offline_set(cache, false);
     if (is_outage(status)) offline_set(cache, true);
     return status;
 }

@@ -229,6 +229,25 @@ static void test_the_end_of_an_outage_is_found_in_the_background(void **state)
     assert_int_equal(stats().offline_hits, 3);
 }
 
+/* Whoever takes the credentials away means to end it, and not to wait for the window's end. */
+static void test_a_store_that_answers_and_does_not_know_us_ends_the_outage(void **state)
+{
+    (void)state;
+    static const scripted_step stranger = {.status = BULLA_EAUTHN};
+    cache_open((bulla_cache_options){.ttl_ms = 1000, .offline_window_ms = 600000});
+    assert_ok(unwrap(0));
+    memory_provider_down_set(memory, true);
+    fake_env_advance_ms(&fake, 1000);
+    assert_ok(unwrap(0));
+    memory_provider_down_set(memory, false);
+    scripted_provider_play(script, &stranger, 1);
+    fake_env_advance_ms(&fake, 1000);
+    assert_ok(unwrap(0)); /* served, and a thread asks */
+    assert_true(comes_true(is_online));
+    scripted_provider_play(script, &stranger, 1);
+    assert_status(unwrap(0), BULLA_EAUTHN);
+}
+
 /* --- refusals --- */
 
 static void test_a_refusal_of_the_bytes_is_remembered_for_a_moment(void **state)
@@ -582,6 +601,7 @@ int main(void)
         WITH(test_an_outage_is_told_once_and_its_end_too),
         WITH(test_a_known_outage_costs_one_request_a_second),
         WITH(test_the_end_of_an_outage_is_found_in_the_background),
+        WITH(test_a_store_that_answers_and_does_not_know_us_ends_the_outage),
         WITH(test_a_refusal_of_the_bytes_is_remembered_for_a_moment),
         WITH(test_outages_and_states_are_never_remembered),
         WITH(test_a_purge_forgets_refusals),
