@@ -185,8 +185,8 @@ static void aws_destroy(bulla_provider *provider)
 {
     bulla_aws_key *self = self_of(provider);
     bulla_context_unref(self->bound);
-    bulla_client_unref(&self->home->base);
-    bulla_client_unref(&self->client->base);
+    if (self->home != NULL) bulla_client_unref(&self->home->base); /* NULL: it was not opened whole */
+    if (self->client != NULL) bulla_client_unref(&self->client->base);
     bulla_free(self->env, self);
 }
 
