@@ -23,6 +23,7 @@ typedef struct target {
 typedef struct members {
     bulla_provider *list[BULLA_MAX_ENDPOINTS];
     size_t num;
+    uint32_t most_endpoints; /* that one of them has; of keys */
 } members;
 
 static void members_done(members *all)
@@ -113,6 +114,15 @@ static bulla_status key_open(bulla *house, bulla_call *call, const target *from,
     return BULLA_OK;
 }
 
+static bulla_status key_add(bulla *house, bulla_call *call, const target *from, members *all)
+{
+    uint32_t num = from->backend == NULL ? 1 : (uint32_t)endpoints_of(house, from);
+    BULLA_TRY(key_open(house, call, from, &all->list[all->num]));
+    all->num++;
+    if (num > all->most_endpoints) all->most_endpoints = num;
+    return BULLA_OK;
+}
+
 /* Another key that may stand in. */
 static bulla_status replica_add(bulla *house, bulla_call *call, const char *address, members *all)
 {
@@ -122,9 +132,7 @@ static bulla_status replica_add(bulla *house, bulla_call *call, const char *addr
         return bulla_fail(call, BULLA_ECONFIG, "failover: there is room for %u keys in all", MAX_KEYS);
     BULLA_TRY(bulla_stack_address(house, call, address, resolved));
     BULLA_TRY(target_find(house, call, resolved, &replica));
-    BULLA_TRY(key_open(house, call, &replica, &all->list[all->num]));
-    all->num++;
-    return BULLA_OK;
+    return key_add(house, call, &replica, all);
 }
 
 /* The key and those that may stand in for it. One key's turn lasts as long as the turns of its endpoints together. */
@@ -133,12 +141,11 @@ static bulla_status keys_open(bulla *house, bulla_call *call, const target *from
     __attribute__((cleanup(members_done))) members all = {.num = 0};
     bulla_failover_options options = from->config->failover;
     if (options.primary != NULL) BULLA_TRY(replica_add(house, call, options.primary, &all));
-    BULLA_TRY(key_open(house, call, from, &all.list[all.num]));
-    all.num++;
+    BULLA_TRY(key_add(house, call, from, &all));
     for (size_t i = 0; i < options.num_replicas; i++)
         BULLA_TRY(replica_add(house, call, options.replicas[i], &all));
     options.failover_timeout_ms =
-        (options.failover_timeout_ms == 0 ? FAILOVER_MS : options.failover_timeout_ms) * BULLA_MAX_ENDPOINTS;
+        (options.failover_timeout_ms == 0 ? FAILOVER_MS : options.failover_timeout_ms) * all.most_endpoints;
     return failover_new(house, call, from, &all, &options, out_provider);
 }
 
