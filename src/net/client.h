@@ -28,7 +28,8 @@ typedef struct bulla_conn {
     /* Of the request. */
     bulla_http_answer answer;
     bulla_head head;
-    bulla_secret *lines; /* header lines, each with a NUL */
+    int64_t began_ns, answered_ns; /* when the request began, and when the answer's first line came */
+    bulla_secret *lines;           /* header lines, each with a NUL */
     size_t lines_len;
     struct curl_slist nodes[BULLA_HTTP_MAX_HEADERS + 4], *headers;
     struct curl_slist connect_node; /* where to, when the URL has the certificate's name */

@@ -54,6 +54,8 @@ static CURLcode secure_tls(CURL *easy, void *context, void *arg)
 static size_t keep_line(char *line, size_t size, size_t num, void *arg)
 {
     bulla_conn *conn = arg;
+    /* libcurl's own time of the first byte is that of the request's body, where it has one. */
+    if (size * num > 5 && memcmp(line, "HTTP/", 5) == 0) conn->answered_ns = bulla_http_now_ns();
     if (bulla_head_line(&conn->head, bulla_view_of(line, size * num))) return size * num;
     conn->failed = BULLA_EUNAVAIL;
     return 0;

@@ -32,6 +32,7 @@ static bulla_status run(bulla_conn *conn, bulla_call *call, const bulla_http_pla
     const bulla_curl *curl = conn->http->curl;
     if (curl->multi_add_handle(conn->multi, conn->easy) != CURLM_OK)
         return bulla_fail(call, BULLA_ENOMEM, "store %s: libcurl has no memory", conn->http->store);
+    conn->began_ns = bulla_http_now_ns();
     bulla_status status = drive(conn, call);
     CURLcode result = status == BULLA_OK ? read_result(conn) : CURLE_OK;
     (void)curl->multi_remove_handle(conn->multi, conn->easy);
@@ -49,6 +50,16 @@ static int64_t phase_ns(const bulla_conn *conn, CURLINFO from, CURLINFO to)
     return end_us > begin_us ? (int64_t)(end_us - begin_us) * 1000 : 0;
 }
 
+/* From the request on its way to the first line of the answer, and from there to its end. */
+static void observe_waits(const bulla_conn *conn, const bulla_series *series)
+{
+    int64_t answered_ns = conn->answered_ns - conn->began_ns;
+    int64_t server_ns = answered_ns - phase_ns(conn, CURLINFO_NONE, CURLINFO_PRETRANSFER_TIME_T);
+    int64_t transfer_ns = phase_ns(conn, CURLINFO_NONE, CURLINFO_TOTAL_TIME_T) - answered_ns;
+    bulla_metric_observe(series->phases[BULLA_PHASE_SERVER], server_ns > 0 ? server_ns : 0);
+    bulla_metric_observe(series->phases[BULLA_PHASE_TRANSFER], transfer_ns > 0 ? transfer_ns : 0);
+}
+
 static void observe_answer(const bulla_conn *conn, const bulla_http_plan *plan, const bulla_series *series)
 {
     long num_made = 0;
@@ -63,10 +74,7 @@ static void observe_answer(const bulla_conn *conn, const bulla_http_plan *plan, 
             bulla_metric_observe(series->phases[BULLA_PHASE_TLS],
                                  phase_ns(conn, CURLINFO_CONNECT_TIME_T, CURLINFO_APPCONNECT_TIME_T));
     }
-    bulla_metric_observe(series->phases[BULLA_PHASE_SERVER],
-                         phase_ns(conn, CURLINFO_PRETRANSFER_TIME_T, CURLINFO_STARTTRANSFER_TIME_T));
-    bulla_metric_observe(series->phases[BULLA_PHASE_TRANSFER],
-                         phase_ns(conn, CURLINFO_STARTTRANSFER_TIME_T, CURLINFO_TOTAL_TIME_T));
+    observe_waits(conn, series);
 }
 
 static void observe(const bulla_conn *conn, const bulla_http_plan *plan, bool is_answered, int64_t since_ns)

@@ -4,6 +4,9 @@
  * for a while, so that callers learn of an outage at once and a store that comes back is not trampled. Then one request
  * at a time is let through as a probe; what it finds closes the breaker or keeps it open.
  *
+ * When the last min_calls requests all failed, what went well before them in the window no longer counts: a store that
+ * is silent makes requests few, and their ratio would turn long after the store.
+ *
  * No lock: the window is a ring of slices, each one word that is changed by compare and swap. Throttling counts as
  * failure: a store that asks to slow down is helped by silence.
  */
@@ -30,6 +33,8 @@ typedef struct breaker {
     bulla_breaker_options options;
     uint64_t slices[NUM_SLICES]; /* number of the slice, calls, failures */
     int64_t open_until_ns;       /* 0: closed */
+    int64_t streak_since_ns;     /* the first failure since a request went well, or since the window before it */
+    uint32_t streak;             /* failures since then */
     pid_t prober;                /* the process whose probe runs; 0: none. Not a flag: a fork copies no thread */
     uint64_t era;                /* counts closings: what was asked in an earlier one says nothing now */
     bulla_metric *state, *opened, *refused;
@@ -93,8 +98,26 @@ static bool window_is_bad(const breaker *self, int64_t at_ns)
     return calls >= self->options.min_calls && failures * 100 >= calls * self->options.failure_percent;
 }
 
+/* Threads that count at once may lose one of their failures, which only costs another. */
+static bool streak_is_bad(breaker *self, int64_t at_ns, bool failed)
+{
+    uint32_t streak = __atomic_load_n(&self->streak, __ATOMIC_RELAXED);
+    if (!failed) {
+        if (streak != 0) __atomic_store_n(&self->streak, 0, __ATOMIC_RELAXED);
+        return false;
+    }
+    int64_t since_ns = __atomic_load_n(&self->streak_since_ns, __ATOMIC_RELAXED);
+    if (streak == 0 || at_ns - since_ns > self->options.window_ms * INT64_C(1000000)) {
+        __atomic_store_n(&self->streak_since_ns, at_ns, __ATOMIC_RELAXED);
+        __atomic_store_n(&self->streak, 1, __ATOMIC_RELAXED);
+        return self->options.min_calls <= 1;
+    }
+    return __atomic_add_fetch(&self->streak, 1, __ATOMIC_RELAXED) >= self->options.min_calls;
+}
+
 static void window_clear(breaker *self)
 {
+    __atomic_store_n(&self->streak, 0, __ATOMIC_RELAXED);
     for (size_t i = 0; i < NUM_SLICES; i++)
         __atomic_store_n(&self->slices[i], 0, __ATOMIC_RELAXED);
 }
@@ -222,8 +245,10 @@ static bulla_status breaker_run(bulla_wrapper *wrapper, bulla_call *call, bulla_
     }
     if (status == BULLA_ECANCELLED || admitted.era != __atomic_load_n(&self->era, __ATOMIC_ACQUIRE)) return status;
     int64_t at_ns = now_ns(self);
-    window_count(self, at_ns, is_failure(status));
-    if (BULLA_UNLIKELY(is_failure(status)) && window_is_bad(self, at_ns)) open_if_closed(self, call);
+    bool failed = is_failure(status);
+    window_count(self, at_ns, failed);
+    if (streak_is_bad(self, at_ns, failed) || (BULLA_UNLIKELY(failed) && window_is_bad(self, at_ns)))
+        open_if_closed(self, call);
     return status;
 }
 

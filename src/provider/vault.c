@@ -212,7 +212,7 @@ static bulla_status vault_datakey(bulla_provider *provider, bulla_call *call, bu
     bool is_known_len = len == 16 || len == 32 || len == 64;
     if (!is_known_len || __atomic_load_n(&self->trust, __ATOMIC_RELAXED) == BULLA_VAULT_TRUST_NO)
         return draw_and_wrap(provider, call, context, len, out_dek, out_wrapped);
-    BULLA_TRY(key_look(self, call, "make a data key"));
+    BULLA_TRY(key_look(self, call, "datakey"));
     const bulla_transit_request request = {.bits = (unsigned)len * 8, .data = bulla_context_bytes(context)};
     BULLA_TRY(transit_ask(self, call, &generating, &request, &answer));
     if (bulla_secret_borrow(answer.plaintext).len != len || !is_trusted(self, call, context, &answer))

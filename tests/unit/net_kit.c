@@ -64,6 +64,27 @@ uint64_t net_kit_count(const net_kit *kit, const char *name, const char *labels)
     return bulla_metric_value(bulla_metrics_counter(kit->metrics, name, all, "as the client says"));
 }
 
+typedef struct wanted_sum {
+    const char *name, *label;
+    int64_t sum_ns;
+} wanted_sum;
+
+static bulla_status add_sum(void *arg, bulla_call *call, const bulla_metric_sample *sample)
+{
+    wanted_sum *wanted = arg;
+    (void)call;
+    if (strcmp(sample->name, wanted->name) == 0 && strstr(sample->labels, wanted->label) != NULL)
+        wanted->sum_ns += sample->sum_ns;
+    return BULLA_OK;
+}
+
+int64_t net_kit_sum_ms(net_kit *kit, const char *name, const char *label)
+{
+    wanted_sum wanted = {name, label, 0};
+    assert_ok(bulla_metrics_each(kit->metrics, &kit->call, add_sum, &wanted));
+    return wanted.sum_ns / 1000000;
+}
+
 int64_t real_ms(void)
 {
     struct timespec now;

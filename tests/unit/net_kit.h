@@ -34,6 +34,8 @@ void assert_body(const bulla_http_answer *answer, const char *text);
 
 /* The value of a series of the client's. */
 uint64_t net_kit_count(const net_kit *kit, const char *name, const char *labels);
+/* All that the series was in, in milliseconds. */
+int64_t net_kit_sum_ms(net_kit *kit, const char *name, const char *label);
 int64_t real_ms(void);
 
 #endif

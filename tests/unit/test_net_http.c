@@ -271,6 +271,19 @@ static void test_answers_are_counted_by_class_and_phase(void **state)
     assert_int_equal(net_kit_count(&kit, "bulla_kms_connections_reused_total", ""), 6);
 }
 
+/* Where a request has a body, libcurl's own "first byte" is its own. */
+static void test_time_that_the_server_takes_is_the_servers(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        BULLA_HTTP_ANSWER(got);
+        next.delay_ms = i == 0 ? 0 : 80;
+        assert_ok(net_kit_ask(&kit, "POST", "/", &got));
+    }
+    assert_true(net_kit_sum_ms(&kit, "bulla_kms_phase_seconds", "phase=\"server\"") >= 70);
+    assert_true(net_kit_sum_ms(&kit, "bulla_kms_phase_seconds", "phase=\"transfer\"") < 70);
+}
+
 static void test_a_proxy_of_the_environment_is_used_unless_forbidden(void **state)
 {
     (void)state;
@@ -365,6 +378,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_compressed_bytes_are_not_unpacked, start, stop),
         cmocka_unit_test_setup_teardown(test_a_failure_leaves_the_answer_untouched, start, stop),
         cmocka_unit_test_setup_teardown(test_answers_are_counted_by_class_and_phase, start, stop),
+        cmocka_unit_test_setup_teardown(test_time_that_the_server_takes_is_the_servers, start, stop),
         cmocka_unit_test_setup_teardown(test_a_proxy_of_the_environment_is_used_unless_forbidden, start, stop),
         cmocka_unit_test_setup_teardown(test_the_process_environment_is_not_looked_at, start, stop),
         cmocka_unit_test_setup_teardown(test_wrong_options_are_refused, start, stop),

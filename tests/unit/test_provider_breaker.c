@@ -124,6 +124,19 @@ static void test_a_few_requests_decide_nothing(void **state)
     assert_open();
 }
 
+static void test_many_failures_in_a_row_open_it_whatever_went_well_before(void **state)
+{
+    (void)state;
+    breaker_open((bulla_breaker_options){.min_calls = 10});
+    answer_times(BULLA_OK, 100);
+    answer_times(BULLA_EUNAVAIL, 9);
+    assert_closed(); /* a request that goes well, too */
+    answer_times(BULLA_EUNAVAIL, 9);
+    assert_closed();
+    answer_times(BULLA_EUNAVAIL, 10);
+    assert_open();
+}
+
 static void test_failures_are_forgotten_with_the_window(void **state)
 {
     (void)state;
@@ -330,6 +343,7 @@ int main(void)
         WITH(test_it_opens_when_most_requests_fail),
         WITH(test_it_stays_closed_while_fewer_fail),
         WITH(test_a_few_requests_decide_nothing),
+        WITH(test_many_failures_in_a_row_open_it_whatever_went_well_before),
         WITH(test_failures_are_forgotten_with_the_window),
         WITH(test_each_kind_of_failure_counts),
         WITH(test_a_store_that_refuses_is_alive),
