@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* bulla kms test, bulla kms list */
 #include "cli/probe.h"
+#include "cli/shown.h"
 #include "cli/verbs.h"
 
 #include <stdlib.h>
@@ -134,12 +135,17 @@ static bulla_status key_show(void *arg, bulla_call *call, const char *address, c
     (void)call;
     struct shown_keys *keys = arg;
     const char *state = info->state == BULLA_KEY_STATE_UNKNOWN ? "-" : bulla_key_state_name(info->state);
-    if (keys->cli->json)
+    const char *name = info->name[0] == '\0' ? info->id : info->name;
+    char shown_address[CLI_SHOWN], shown_name[CLI_SHOWN], shown_id[CLI_SHOWN]; /* the store chose them */
+    const bool json = keys->cli->json;
+    address = cli_shown_text(address, json, shown_address, sizeof shown_address);
+    if (json)
         (void)json_array_append_new(keys->list,
-                                    json_pack("{s:s, s:s, s:s, s:I}", "address", address, "id", info->id, "state",
-                                              state, "version", (json_int_t)info->primary_version));
+                                    json_pack("{s:s, s:s, s:s, s:I}", "address", address, "id",
+                                              cli_shown_text(info->id, json, shown_id, sizeof shown_id), "state", state,
+                                              "version", (json_int_t)info->primary_version));
     else
-        (void)printf("%-60s %-18s %s\n", address, state, info->name[0] == '\0' ? info->id : info->name);
+        (void)printf("%-60s %-18s %s\n", address, state, cli_shown_text(name, json, shown_name, sizeof shown_name));
     return BULLA_OK;
 }
 

@@ -23,6 +23,12 @@ struct shown {
     size_t num;
 };
 
+/* Not less than it is: somebody may count on it. */
+static uint64_t whole_seconds(uint64_t ms)
+{
+    return (ms + 999) / 1000;
+}
+
 static bulla_status cache_show(void *arg, bulla_call *call, const char *address, const bulla_cache_stats *stats)
 {
     (void)call;
@@ -35,7 +41,7 @@ static bulla_status cache_show(void *arg, bulla_call *call, const char *address,
     (void)printf(
         "%s\n  opened keys are kept for %s; a key that is disabled or destroyed in its store stops serving here "
         "after at most %s\n",
-        address, cli_period(stats->ttl_ms / 1000).text, cli_period(stats->stale_bound_ms / 1000).text);
+        address, cli_period(whole_seconds(stats->ttl_ms)).text, cli_period(whole_seconds(stats->stale_bound_ms)).text);
     return BULLA_OK;
 }
 
@@ -115,17 +121,19 @@ static bulla_status file_show(struct cli *cli, const char *path)
 
 /* --- the verbs --- */
 
-static bulla_status keys_open(struct cli *cli, struct cli_providers *providers, bulla *house)
+/* `stores` has room for all: there are fewer of them than recipients may be. */
+_Static_assert(BULLA_MAX_KMS <= BULLA_MAX_RECIPIENTS, "every store fits");
+static bulla_status stores_open(struct cli *cli, struct cli_providers *stores, bulla *house)
 {
     const bulla_settings *settings = NULL;
     CLI_TRY(cli_config_open(cli, &settings));
     for (size_t i = 0; i < settings->options.num_kms; i++) {
         char address[48];
         (void)snprintf(address, sizeof address, "kms:%s", settings->options.kms[i].name);
-        if (bulla_provider_open(house, &cli->call, address, &providers->list[providers->num]) != BULLA_OK)
+        if (bulla_provider_open(house, &cli->call, address, &stores->list[stores->num]) != BULLA_OK)
             cli_report(cli, address);
         else
-            providers->num++;
+            stores->num++;
     }
     return BULLA_OK;
 }
@@ -136,13 +144,13 @@ static bulla_status cache_run(struct cli *cli, int argc, char **argv)
     (void)argv;
     bulla *house = NULL;
     CLI_AUTO(cli_json_done) json_t *list = json_array();
-    CLI_AUTO(cli_providers_done) struct cli_providers providers = {.num = 0};
+    CLI_AUTO(cli_providers_done) struct cli_providers recipients = {.num = 0}, stores = {.num = 0};
     struct shown shown = {cli, list, 0};
     const char *path = cli_value(cli, "metrics");
     if (path != NULL) return file_show(cli, path);
     CLI_TRY(cli_house_open(cli, &house));
-    CLI_TRY(cli_providers_open(cli, "recipient", true, &providers));
-    CLI_TRY(keys_open(cli, &providers, house));
+    CLI_TRY(cli_providers_open(cli, "recipient", true, &recipients));
+    CLI_TRY(stores_open(cli, &stores, house));
     CLI_TRY(bulla_caches_visit(house, &cli->call, cache_show, &shown));
     if (cli->json) return cli_json(cli, json_incref(list));
     if (shown.num == 0) cli_note(cli, "no cache is configured: cache.enabled (bulla.yaml(5))");
