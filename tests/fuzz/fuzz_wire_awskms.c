@@ -46,7 +46,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     if (status == BULLA_OK) require(answer.blob_len != 0 && answer.blob_len <= sizeof answer.blob);
     if (status == BULLA_OK) require(bulla_awsarn_parse(bulla_view_text(answer.key_arn), &arn) && !arn.is_alias);
     if (bulla_awskms_key_decode(&call, body, &key) == BULLA_OK) require(bulla_awsarn_is_key(bulla_view_text(key.arn)));
-    (void)bulla_awskms_rotation_decode(&call, body, &rotation);
+    if (bulla_awskms_rotation_decode(&call, body, &rotation) == BULLA_OK) require(rotation.period_days <= 36500);
     lists_read(&call, body);
     bulla_awskms_error_decode(body, "", &error);
     for (const char *c = error.message; *c != '\0'; c++)
