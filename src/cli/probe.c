@@ -215,7 +215,8 @@ const char *cli_step_remedy(enum cli_step_name name, bulla_status status)
     case BULLA_ETHROTTLED: return "wait, ask for a higher quota, or set cache.enabled";
     case BULLA_EUNAVAIL:
     case BULLA_EUNKNOWN:
-    case BULLA_EDEADLINE: return "check address, DNS, firewall, proxy and tls.ca_cert; try the store's own client";
+    case BULLA_EDEADLINE:
+        return "see the cause; else check address, DNS, firewall, proxy and tls.ca_cert, and whether the store is up";
     case BULLA_EINTEGRITY: return "stop: the store gave a wrong answer; look for a proxy or a restored, older store";
     case BULLA_OK:
     case BULLA_EINVAL:

@@ -17,24 +17,24 @@ static const uint16_t suite_numbers[] = {BULLA_SUITE_COMMIT, BULLA_SUITE_COMMIT_
 static const char *const engines[] = {"auto", "openssl", "ipsec-mb", NULL};
 static const char *const levels[] = {"error", "warn", "info", "debug", NULL}; /* in the order of bulla_log_level */
 
-#define FIELD(name_, kind_, ...)                                                                                       \
+#define FIELD(kind_, ...)                                                                                              \
     {                                                                                                                  \
-        .name = (name_), .kind = BULLA_CONF_##kind_, __VA_ARGS__                                                       \
+        .kind = BULLA_CONF_##kind_, .name = __VA_ARGS__                                                                \
     }
 const bulla_conf_field bulla_config_fields[BULLA_CONFIG_NUM] = {
-    [BULLA_CONFIG_KEYSTORE_PATH] = FIELD("keystore.path", TEXT),
-    [BULLA_CONFIG_KEYSTORE_ROOT] = FIELD("keystore.root", TEXT),
-    [BULLA_CONFIG_RECIPIENTS] = FIELD("recipients", LIST),
-    [BULLA_CONFIG_SUITE] = FIELD("envelope.suite", WORD, .words = suites),
-    [BULLA_CONFIG_FRAME_SIZE] = FIELD("envelope.frame_size", SIZE, .min = 1, .max = BULLA_MAX_FRAME),
-    [BULLA_CONFIG_MIN_RECIPIENTS] = FIELD("envelope.min_recipients", NUMBER, .max = BULLA_MAX_RECIPIENTS),
-    [BULLA_CONFIG_ENGINE] = FIELD("crypto.engine", WORD, .words = engines),
+    [BULLA_CONFIG_KEYSTORE_PATH] = FIELD(TEXT, "keystore.path"),
+    [BULLA_CONFIG_KEYSTORE_ROOT] = FIELD(TEXT, "keystore.root"),
+    [BULLA_CONFIG_RECIPIENTS] = FIELD(LIST, "recipients"),
+    [BULLA_CONFIG_SUITE] = FIELD(WORD, "envelope.suite", .words = suites),
+    [BULLA_CONFIG_FRAME_SIZE] = FIELD(SIZE, "envelope.frame_size", .min = 1, .max = BULLA_MAX_FRAME),
+    [BULLA_CONFIG_MIN_RECIPIENTS] = FIELD(NUMBER, "envelope.min_recipients", .max = BULLA_MAX_RECIPIENTS),
+    [BULLA_CONFIG_ENGINE] = FIELD(WORD, "crypto.engine", .words = engines),
 #define X(enumerator, name_, kind_, min_, max_, fallback)                                                              \
-    [BULLA_CONFIG_CACHE + BULLA_CACHE_##enumerator] = FIELD(name_, kind_, .min = (min_), .max = (max_)),
+    [BULLA_CONFIG_CACHE + BULLA_CACHE_##enumerator] = FIELD(kind_, name_, .min = (min_), .max = (max_)),
     BULLA_CACHE_TABLE(X)
 #undef X
-        [BULLA_CONFIG_LOG_LEVEL] = FIELD("log.level", WORD, .words = levels),
-    [BULLA_CONFIG_KMS] = FIELD("kms", BLOCKS, .fields = bulla_kms_fields, .num_fields = BULLA_KMS_NUM_FIELDS),
+        [BULLA_CONFIG_LOG_LEVEL] = FIELD(WORD, "log.level", .words = levels),
+    [BULLA_CONFIG_KMS] = FIELD(BLOCKS, "kms", .fields = bulla_kms_fields, .num_fields = BULLA_KMS_NUM_FIELDS),
 };
 
 /* What holds where nothing is set, as the file would say it; NULL: it depends on the user, or there is none. */

@@ -10,13 +10,13 @@
 static const char *const colours[] = {"red", "green", "blue", NULL};
 enum { NAME, TAGS, WIDTH, LIMIT, PAUSE, LOUD, COLOUR, NUM_FIELDS };
 static const bulla_conf_field fields[NUM_FIELDS] = {
-    [NAME] = {"name", BULLA_CONF_TEXT, 0, 0, NULL},
-    [TAGS] = {"tags", BULLA_CONF_LIST, 0, 0, NULL},
-    [WIDTH] = {"box.width", BULLA_CONF_NUMBER, 1, 100, NULL},
-    [LIMIT] = {"box.limit", BULLA_CONF_SIZE, 0, UINT64_MAX, NULL},
-    [PAUSE] = {"play.pause", BULLA_CONF_DURATION, 1, 1000ull * 86400 * 365, NULL},
-    [LOUD] = {"play.loud", BULLA_CONF_BOOL, 0, 0, NULL},
-    [COLOUR] = {"play.colour", BULLA_CONF_WORD, 0, 0, colours},
+    [NAME] = {"name", BULLA_CONF_TEXT, 0, 0, NULL, NULL, 0},
+    [TAGS] = {"tags", BULLA_CONF_LIST, 0, 0, NULL, NULL, 0},
+    [WIDTH] = {"box.width", BULLA_CONF_NUMBER, 1, 100, NULL, NULL, 0},
+    [LIMIT] = {"box.limit", BULLA_CONF_SIZE, 0, UINT64_MAX, NULL, NULL, 0},
+    [PAUSE] = {"play.pause", BULLA_CONF_DURATION, 1, 1000ull * 86400 * 365, NULL, NULL, 0},
+    [LOUD] = {"play.loud", BULLA_CONF_BOOL, 0, 0, NULL, NULL, 0},
+    [COLOUR] = {"play.colour", BULLA_CONF_WORD, 0, 0, colours, NULL, 0},
 };
 
 static const char *lookup(void *arg, const char *name)

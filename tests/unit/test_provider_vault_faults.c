@@ -94,7 +94,7 @@ static void test_a_rotation_with_an_unsure_answer_is_unsure(void **state)
                 {503, BULLA_EUNAVAIL}, {429, BULLA_ETHROTTLED}, {307, BULLA_EUNAVAIL}};
     vault_kit kit;
     uint32_t version = 0;
-    BULLA_AUTO(bulla_wrapped) *wrapped = start_wrapped(&kit);
+    bulla_wrapped_free(start_wrapped(&kit));
     for (size_t i = 0; i < BULLA_LEN(rows); i++) {
         kit.fault_path = "/rotate";
         kit.num_faults = 1;
@@ -145,7 +145,7 @@ static void test_a_check_tells_sealed_from_standby(void **state)
 {
     (void)state;
     vault_kit kit;
-    BULLA_AUTO(bulla_wrapped) *wrapped = start_wrapped(&kit);
+    bulla_wrapped_free(start_wrapped(&kit));
     assert_int_equal(bulla_provider_check(kit.key, &kit.call), BULLA_OK);
     kit.is_standby = true; /* and passes requests on */
     assert_int_equal(bulla_provider_check(kit.key, &kit.call), BULLA_OK);
@@ -166,7 +166,7 @@ static void test_a_check_of_something_else_is_an_outage(void **state)
 {
     (void)state;
     vault_kit kit;
-    BULLA_AUTO(bulla_wrapped) *wrapped = start_wrapped(&kit);
+    bulla_wrapped_free(start_wrapped(&kit));
     kit.fault_path = "sys/health";
     kit.num_faults = 1;
     kit.fault_code = 200;
