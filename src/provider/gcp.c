@@ -78,6 +78,18 @@ static bulla_status name_check(const bulla_gcp_key *self, bulla_call *call, cons
                       self->client->config->name, text);
 }
 
+/* Whoever leaves the context out on the way, and its checksum with it, is found here and nowhere else: what is wrapped
+ * then opens under no context. */
+static bulla_status aad_check(const bulla_gcp_key *self, bulla_call *call, const bulla_context *context,
+                              const bulla_gcpkms_answer *answer)
+{
+    if (bulla_context_bytes(context).len == 0 || answer->has_aad) return BULLA_OK;
+    return bulla_fail(call, BULLA_EUNAVAIL,
+                      "key store \"%s\": the answer to wrap does not say that the context arrived; is there a proxy "
+                      "between?",
+                      self->client->config->name);
+}
+
 static bulla_status gcp_wrap(bulla_provider *provider, bulla_call *call, bulla_context *context, bulla_secret *dek,
                              bulla_wrapped **out_wrapped)
 {
@@ -92,6 +104,7 @@ static bulla_status gcp_wrap(bulla_provider *provider, bulla_call *call, bulla_c
     const bulla_gcp_request request = {"POST", "wrap", url, bulla_secret_borrow(body), true};
     BULLA_TRY(checked_send(self, call, &request, bulla_gcpkms_encrypt_read, &answer));
     BULLA_TRY(name_check(self, call, answer.name));
+    BULLA_TRY(aad_check(self, call, context, &answer));
     return bulla_wrapped_new(call, bulla_view_text(PROVIDER), bulla_view_text(self->name),
                              bulla_secret_borrow(answer.bytes), out_wrapped);
 }

@@ -162,6 +162,7 @@ bulla_status bulla_gcpkms_encrypt_read(bulla_call *call, bulla_view body, bulla_
     answer.sums = sums_compare(root, "ciphertextCrc32c", bulla_secret_borrow(answer.bytes));
     if (answer.sums == BULLA_GCPKMS_SUMS_RIGHT && !is_true(root, "verifiedPlaintextCrc32c"))
         answer.sums = BULLA_GCPKMS_SUMS_WRONG;
+    answer.has_aad = is_true(root, "verifiedAdditionalAuthenticatedDataCrc32c");
     *out_answer = answer;
     answer.bytes = NULL;
     return BULLA_OK;

@@ -37,6 +37,7 @@ typedef struct bulla_gcpkms_answer {
     char name[BULLA_GCPKMS_MAX_NAME]; /* encrypt: the version that was used; else empty */
     bulla_secret *bytes;              /* ciphertext or plaintext */
     bulla_gcpkms_sums sums;
+    bool has_aad; /* encrypt: the additional data arrived, and with its checksum */
 } bulla_gcpkms_answer;
 void bulla_gcpkms_answer_done(bulla_gcpkms_answer *answer);
 #define BULLA_GCPKMS_ANSWER(variable)                                                                                  \

@@ -104,8 +104,8 @@ class Key:
 
 
 class GcpKms(Fake):
-    faults = ("throttle", "unavailable", "internal", "html", "wrong_crc", "no_crc", "unverified", "bad_crc_seen", "lie_name",
-              "flip", "huge", "no_flavor", "refuse_login", "metadata_down")
+    faults = ("throttle", "unavailable", "internal", "html", "wrong_crc", "no_crc", "no_aad", "unverified", "bad_crc_seen",
+              "lie_name", "flip", "huge", "no_flavor", "refuse_login", "metadata_down")
 
     def __init__(self, port, folder):
         super().__init__(port, folder)
@@ -285,7 +285,7 @@ class GcpKms(Fake):
             answer["ciphertextCrc32c"] = str(crc32c(ciphertext) ^ self.hit("wrong_crc"))
             if plaintext_sent and not self.hit("unverified"):
                 answer["verifiedPlaintextCrc32c"] = True
-            if aad_sent:
+            if aad_sent and not self.hit("no_aad"):
                 answer["verifiedAdditionalAuthenticatedDataCrc32c"] = True
         if self.hit("flip"):
             ciphertext = bytes([ciphertext[0] ^ 1]) + ciphertext[1:]

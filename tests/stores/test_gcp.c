@@ -118,6 +118,9 @@ static void an_answer_without_checksum_is_not_believed(void **state)
     assert_why(&c, "no checksum");
     control("gcp fake no_crc=1");
     assert_status(cloud_unwrap(&c), BULLA_EUNAVAIL);
+    control("gcp fake no_aad=1");
+    assert_status(cloud_wrap(&c), BULLA_EUNAVAIL);
+    assert_why(&c, "that the context arrived");
     control("gcp fake lie_name=1");
     assert_status(cloud_wrap(&c), BULLA_EUNAVAIL);
     assert_why(&c, "was not asked for");

@@ -113,6 +113,19 @@ static void checksums_of_answers_are_told_apart(void **state)
     }
 }
 
+static void an_answer_tells_whether_the_additional_data_arrived(void **state)
+{
+    (void)state;
+    static const char *const bodies[] = {ENCRYPTED ",\"verifiedAdditionalAuthenticatedDataCrc32c\":true}",
+                                         ENCRYPTED ",\"verifiedAdditionalAuthenticatedDataCrc32c\":false}",
+                                         ENCRYPTED "}"};
+    for (size_t i = 0; i < BULLA_LEN(bodies); i++) {
+        BULLA_GCPKMS_ANSWER(answer);
+        assert_ok(bulla_gcpkms_encrypt_read(&call, bulla_view_text(bodies[i]), &answer));
+        assert_int_equal(answer.has_aad, i == 0);
+    }
+}
+
 static void decrypted_bytes_are_compared_with_their_checksum(void **state)
 {
     (void)state;
@@ -262,6 +275,7 @@ int main(void)
         cmocka_unit_test(requests_carry_their_checksums),
         cmocka_unit_test(a_context_that_is_too_long_is_refused_here),
         cmocka_unit_test(checksums_of_answers_are_told_apart),
+        cmocka_unit_test(an_answer_tells_whether_the_additional_data_arrived),
         cmocka_unit_test(decrypted_bytes_are_compared_with_their_checksum),
         cmocka_unit_test(answers_that_nobody_promised_are_refused),
         cmocka_unit_test(a_key_tells_its_primary_version_and_its_rotation),
