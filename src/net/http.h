@@ -24,8 +24,8 @@ typedef struct bulla_http_options {
     const char *store; /* name of the store in errors, logs and metrics */
     bulla_tls_options tls;
     bulla_pool_options pool;
-    uint32_t timeout_ms; /* of one request; 0: 5 s */
-    bool no_proxy;       /* never through a proxy: metadata services. Else https_proxy, no_proxy of the environment */
+    uint32_t timeout_ms;    /* of one request; 0: 5 s */
+    bool no_proxy;          /* metadata services. Else https_proxy, no_proxy of the environment; none to this machine */
     bulla_metrics *metrics; /* may be NULL; borrowed */
 } bulla_http_options;
 

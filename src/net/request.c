@@ -185,11 +185,17 @@ static bool set_limits(bulla_conn *conn, const bulla_curl *curl, const bulla_htt
     return is_set;
 }
 
+/* NULL: straight there. Plain http to this very machine is allowed because nobody else sees it. */
+static const char *proxy_for(const bulla_http *http, const bulla_http_url *url)
+{
+    return url->is_loopback ? NULL : http->proxies[strcmp(url->scheme, "https") == 0 ? 1 : 0];
+}
+
 bulla_status bulla_request_set(bulla_conn *conn, bulla_call *call, const bulla_http_plan *plan)
 {
     const bulla_http *http = conn->http;
     const bulla_curl *curl = http->curl;
-    const char *proxy = http->proxies[strcmp(plan->url.scheme, "https") == 0 ? 1 : 0];
+    const char *proxy = proxy_for(http, &plan->url);
     bool is_set = true;
     conn->answer = (bulla_http_answer){.code = 0};
     conn->head = (bulla_head){.answer = &conn->answer};

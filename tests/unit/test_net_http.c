@@ -306,6 +306,18 @@ static void test_a_proxy_of_the_environment_is_used_unless_forbidden(void **stat
     }
 }
 
+static void test_a_server_on_this_machine_is_asked_without_a_proxy(void **state)
+{
+    (void)state;
+    BULLA_HTTP_ANSWER(got);
+    bulla_http *http = NULL;
+    const bulla_http_request request = {.method = "GET", .url = http_server_url(kit.server), .idempotent = true};
+    fake_env_var_set(&kit.fake, "all_proxy", "http://127.0.0.1:1");
+    assert_ok(bulla_http_open(&kit.call, &(bulla_http_options){.store = "a"}, &http));
+    assert_ok(bulla_http_send(http, &kit.call, &request, &got));
+    bulla_http_close(http);
+}
+
 static void test_the_process_environment_is_not_looked_at(void **state)
 {
     (void)state;
@@ -380,6 +392,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_answers_are_counted_by_class_and_phase, start, stop),
         cmocka_unit_test_setup_teardown(test_time_that_the_server_takes_is_the_servers, start, stop),
         cmocka_unit_test_setup_teardown(test_a_proxy_of_the_environment_is_used_unless_forbidden, start, stop),
+        cmocka_unit_test_setup_teardown(test_a_server_on_this_machine_is_asked_without_a_proxy, start, stop),
         cmocka_unit_test_setup_teardown(test_the_process_environment_is_not_looked_at, start, stop),
         cmocka_unit_test_setup_teardown(test_wrong_options_are_refused, start, stop),
         cmocka_unit_test_setup_teardown(test_without_memory_there_is_no_client_and_no_leak, start, stop),
