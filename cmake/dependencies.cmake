@@ -6,6 +6,7 @@ pkg_check_modules(OPENSSL REQUIRED IMPORTED_TARGET libcrypto>=3.0)
 pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3>=3.37)
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson>=2.13)
 pkg_check_modules(CURL REQUIRED libcurl>=7.88) # headers; loaded at the first use
+pkg_check_modules(P11_KIT REQUIRED p11-kit-1>=0.23) # headers; modules are loaded by path
 pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1>=0.2)
 
 set(BULLA_HAS_IPSEC_MB OFF)

@@ -77,6 +77,10 @@ BULLA_API BULLA_MUST_USE bulla_status bulla_provider_rewrap(bulla_provider *prov
 BULLA_API BULLA_MUST_USE bulla_status bulla_provider_rotate(bulla_provider *provider, bulla_call *call,
                                                             uint32_t *out_version);
 
+/* bulla_provider_create makes the key that the address names, in the store and so that it never leaves it. Not
+ * idempotent: after EUNKNOWN look with bulla_provider_describe. Errors: EEXISTS, EUNSUPPORTED, EAUTHZ, … */
+BULLA_API BULLA_MUST_USE bulla_status bulla_provider_create(bulla_provider *provider, bulla_call *call);
+
 /* bulla_provider_check asks the store whether it would serve now, as cheaply as the store allows. OK or why not. */
 BULLA_API BULLA_MUST_USE bulla_status bulla_provider_check(bulla_provider *provider, bulla_call *call);
 

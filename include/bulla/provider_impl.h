@@ -26,6 +26,7 @@ extern "C" {
 #define BULLA_OP_ROTATE 0x20u
 #define BULLA_OP_CHECK 0x40u
 #define BULLA_OP_LIST 0x80u
+#define BULLA_OP_CREATE 0x100u
 
 typedef struct bulla_provider_ops {
     size_t size;         /* sizeof(bulla_provider_ops) the provider was built with; slots beyond it are missing */
@@ -48,6 +49,7 @@ typedef struct bulla_provider_ops {
     void (*destroy)(bulla_provider *provider);                  /* last reference gone; required */
     bulla_status (*check)(bulla_provider *provider, bulla_call *call); /* optional: else describe */
     bulla_status (*list)(bulla_provider *provider, bulla_call *call, bulla_provider_visit visit, void *arg);
+    bulla_status (*create)(bulla_provider *provider, bulla_call *call);
 } bulla_provider_ops;
 
 struct bulla_provider {

@@ -86,6 +86,12 @@ static bulla_status guard_list(bulla_provider *provider, bulla_call *call, bulla
     return bulla_provider_list(guard_of(provider)->inner, call, visit, arg);
 }
 
+static bulla_status guard_create(bulla_provider *provider, bulla_call *call)
+{
+    BULLA_TRY(bulla_house_admit(call));
+    return bulla_provider_create(guard_of(provider)->inner, call);
+}
+
 static void guard_link(bulla_guard *guard)
 {
     bulla *house = guard->house;
@@ -131,6 +137,7 @@ static const bulla_provider_ops guard_ops = {
     .destroy = guard_destroy,
     .check = guard_check,
     .list = guard_list,
+    .create = guard_create,
 };
 
 bulla_status bulla_guard_new(bulla *house, bulla_call *call, const char *address, const bulla_guarded *guarded,

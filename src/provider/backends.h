@@ -20,6 +20,7 @@ BULLA_MUST_USE bulla_status bulla_rsa_provider_open(void *arg, bulla_call *call,
 extern const bulla_backend bulla_aws_backend;
 extern const bulla_backend bulla_gcp_backend;
 extern const bulla_backend bulla_azure_backend;
+extern const bulla_backend bulla_pkcs11_backend; /* keys on PKCS#11 tokens */
 extern const bulla_backend bulla_vault_backend; /* HashiCorp Vault, OpenBao */
 
 #endif

@@ -188,6 +188,11 @@ static void cache_purge(bulla_provider *provider, bulla_view key_id)
     forget(self, key_id);
 }
 
+static bulla_status cache_create(bulla_provider *provider, bulla_call *call)
+{
+    return bulla_provider_create(self_of(provider)->inner, call);
+}
+
 /* A cache stands before one key, so all of it goes, and also when nobody knows whether the key was rotated. */
 static bulla_status cache_rotate(bulla_provider *provider, bulla_call *call, uint32_t *out_version)
 {
@@ -224,6 +229,7 @@ static const bulla_provider_ops cache_ops = {
     .destroy = cache_destroy,
     .check = cache_check,
     .list = cache_list,
+    .create = cache_create,
 };
 
 static bulla_status options_check(bulla_call *call, const bulla_cache_options *options)

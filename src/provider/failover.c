@@ -133,11 +133,13 @@ static void check_if_due(failover *self)
 
 /* --- one request --- */
 
+#define CHANGES (BULLA_OP_ROTATE | BULLA_OP_CREATE) /* not to be done twice */
+
 /* What is about one key, where there are several, is the first one's alone: nobody means the stand-in when he rotates
  * or lists. */
 static bool is_for(const failover *self, const bulla_request *request, size_t member)
 {
-    const uint32_t of_one_key = BULLA_OP_DESCRIBE | BULLA_OP_ROTATE | BULLA_OP_LIST;
+    const uint32_t of_one_key = BULLA_OP_DESCRIBE | BULLA_OP_LIST | CHANGES;
     if ((request->op & (BULLA_OP_UNWRAP | BULLA_OP_REWRAP)) != 0)
         return bulla_provider_matches(self->members[member], request->wrapped);
     return self->is_one_key || member == 0 || (request->op & of_one_key) == 0;
@@ -177,7 +179,7 @@ static void walk_note(walk *way, const bulla_call *call, size_t member)
 static bool goes_on(const failover *self, const bulla_request *request, const walk *way, bulla_status status)
 {
     if (request->num_visited != 0) return false;
-    if (request->op == BULLA_OP_ROTATE) return bulla_status_class(status) == BULLA_CLASS_RETRY; /* nothing happened */
+    if ((request->op & CHANGES) != 0) return bulla_status_class(status) == BULLA_CLASS_RETRY; /* nothing happened */
     if (is_silence(status)) return true;
     if (self->is_one_key || bulla_status_class(status) == BULLA_CLASS_STOP) return false;
     if (way->num_silent != 0) return true; /* what a stand-in refuses, the silent one may allow */
@@ -201,7 +203,7 @@ static bulla_status ask(failover *self, bulla_call *call, bulla_request *request
 {
     int64_t deadline_ns = call->deadline_ns;
     int64_t share_ns = now_ns(self) + self->options.failover_timeout_ms * INT64_C(1000000);
-    bool is_cut = at + 1 < way->num && request->op != BULLA_OP_ROTATE && (deadline_ns == 0 || share_ns < deadline_ns);
+    bool is_cut = at + 1 < way->num && (request->op & CHANGES) == 0 && (deadline_ns == 0 || share_ns < deadline_ns);
     if (is_cut) call->deadline_ns = share_ns;
     bulla_status status = hedged_send(self, call, request, way, at, out_hedged);
     way->attempts += call->attempts;

@@ -47,7 +47,8 @@ uint32_t bulla_provider_can(const bulla_provider *provider)
            (CAN(provider, BULLA_OP_REWRAP, rewrap) ? BULLA_OP_REWRAP : 0) |
            (CAN(provider, BULLA_OP_ROTATE, rotate) ? BULLA_OP_ROTATE : 0) |
            (CAN(provider, BULLA_OP_CHECK, check) ? BULLA_OP_CHECK : 0) |
-           (CAN(provider, BULLA_OP_LIST, list) ? BULLA_OP_LIST : 0);
+           (CAN(provider, BULLA_OP_LIST, list) ? BULLA_OP_LIST : 0) |
+           (CAN(provider, BULLA_OP_CREATE, create) ? BULLA_OP_CREATE : 0);
 }
 
 uint32_t bulla_provider_idempotent(const bulla_provider *provider)
@@ -252,6 +253,12 @@ bulla_status bulla_provider_rotate(bulla_provider *provider, bulla_call *call, u
     if (version == 0) return violated(provider, call, "rotated its key but gave no version");
     *out_version = version;
     return BULLA_OK;
+}
+
+bulla_status bulla_provider_create(bulla_provider *provider, bulla_call *call)
+{
+    BULLA_TRY(begin(provider, call, CAN(provider, BULLA_OP_CREATE, create), "be created from here"));
+    return settle(provider, call, provider->ops->create(provider, call));
 }
 
 bulla_status bulla_provider_check(bulla_provider *provider, bulla_call *call)

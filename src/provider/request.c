@@ -9,7 +9,8 @@
 
 const char *bulla_request_verb(const bulla_request *request)
 {
-    static const char *const verbs[] = {"describe", "wrap", "unwrap", "datakey", "rewrap", "rotate", "check", "list"};
+    static const char *const verbs[] = {"describe", "wrap",  "unwrap", "datakey", "rewrap",
+                                        "rotate",   "check", "list",   "create"};
     for (size_t i = 0; i < BULLA_LEN(verbs); i++)
         if (request->op == 1u << i) return verbs[i];
     return "ask";
@@ -38,6 +39,7 @@ bulla_status bulla_request_send(bulla_request *request, bulla_provider *provider
     case BULLA_OP_ROTATE: return bulla_provider_rotate(provider, call, request->out_version);
     case BULLA_OP_CHECK: return bulla_provider_check(provider, call);
     case BULLA_OP_LIST: return bulla_provider_list(provider, call, count_visit, request);
+    case BULLA_OP_CREATE: return bulla_provider_create(provider, call);
     default: return bulla_fail(call, BULLA_EINTERNAL, "there is no operation %x", request->op);
     }
 }
@@ -99,6 +101,11 @@ static bulla_status run_list(bulla_provider *provider, bulla_call *call, bulla_p
     return run(provider, call, (bulla_request){.op = BULLA_OP_LIST, .visit = visit, .visit_arg = arg});
 }
 
+static bulla_status run_create(bulla_provider *provider, bulla_call *call)
+{
+    return run(provider, call, (bulla_request){.op = BULLA_OP_CREATE});
+}
+
 static void wrapper_destroy(bulla_provider *provider)
 {
     bulla_wrapper *wrapper = (bulla_wrapper *)(void *)provider;
@@ -128,6 +135,7 @@ bulla_status bulla_wrapper_new(bulla_call *call, const bulla_wrapper_kind *kind,
         .destroy = wrapper_destroy,
         .check = run_check,
         .list = run_list,
+        .create = run_create,
     };
     wrapper->env = bulla_env_of(call);
     wrapper->run = kind->run;

@@ -184,14 +184,49 @@ static bulla_status rotate(retry *self, bulla_call *call, bulla_request *request
     }
 }
 
+/* Whether the key is there: 1, 0, or -1 where nobody knows. */
+static int is_there(retry *self, bulla_call *call)
+{
+    bulla_key_info info;
+    journey trip = {.tries = 1};
+    bulla_request look = {.op = BULLA_OP_DESCRIBE, .out_info = &info};
+    if ((bulla_provider_can(self->inner) & BULLA_OP_DESCRIBE) == 0) return -1;
+    bulla_status status = repeat(self, call, &look, &trip);
+    return status == BULLA_OK ? 1 : status == BULLA_ENOKEY ? 0 : -1;
+}
+
+/* As with a rotation: what was lost is looked up, and asked for again only when it has not happened after the wait. */
+static bulla_status create(retry *self, bulla_call *call, bulla_request *request, journey *trip)
+{
+    int before = is_there(self, call);
+    BULLA_TRY(bulla_call_check(call));
+    for (;;) {
+        bulla_status status = bulla_request_send(request, self->inner, call);
+        bool is_unsure = bulla_status_class(status) == BULLA_CLASS_UNSURE;
+        if (status == BULLA_OK || (!is_unsure && !is_repeatable(self, request, status))) return status;
+        if (is_unsure && before != 0) return status;
+        bulla_failure lost = bulla_failure_of(call);
+        BULLA_TRY(next_try(self, call, trip, status));
+        if (!is_unsure) continue;
+        int after = is_there(self, call);
+        if (after == 1) return BULLA_OK;
+        if (after != 0) return bulla_failure_set(call, &lost);
+    }
+}
+
+static bulla_status run_one(retry *self, bulla_call *call, bulla_request *request, journey *trip)
+{
+    if (request->op == BULLA_OP_ROTATE) return rotate(self, call, request, trip);
+    if (request->op == BULLA_OP_CREATE) return create(self, call, request, trip);
+    return repeat(self, call, request, trip);
+}
+
 static bulla_status retry_run(bulla_wrapper *wrapper, bulla_call *call, bulla_request *request)
 {
     retry *self = self_of(wrapper);
     journey trip = {.tries = 1};
     bulla_budget_earn(&self->budget);
-    bulla_status status =
-        request->op == BULLA_OP_ROTATE ? rotate(self, call, request, &trip) : repeat(self, call, request, &trip);
-    return finish(call, &trip, status);
+    return finish(call, &trip, run_one(self, call, request, &trip));
 }
 
 static void retry_destroy(bulla_wrapper *wrapper)

@@ -15,6 +15,7 @@ import fakes
 from moto_server import Moto
 from openbao import OpenBao
 from process import Failed, Missing, exit_missing
+from tokens import Kryoptic, SoftHsm, Token
 
 STORES = {}
 
@@ -104,6 +105,35 @@ def aws_alias(facts):
     return aws(facts)[0], f"aws:{facts['alias']}", f"aws:{facts['other_alias']}"
 
 
+def token(server, *usage):
+    """A second key, and both with the configured PIN. Key wrap where the keys may do nothing else."""
+    facts, names = server.describe(), ("first", "second")
+    for number, name in enumerate(names):
+        server.tool("--keygen", "--key-type", "AES:32", "--label", name, "--id", f"{number + 1:02}", "--sensitive", *usage)
+    settings = {"provider": "pkcs11", "module": facts["module"], "pin": facts["pin"]}
+    return settings, *(f"pkcs11:token={facts['token']};object={name}" for name in names)
+
+
+@store(SoftHsm)
+def softhsm_gcm(server):
+    return token(server, "--usage-decrypt")
+
+
+@store(SoftHsm)
+def softhsm_keywrap(server):
+    return token(server, "--usage-wrap")
+
+
+@store(Kryoptic)
+def kryoptic_gcm(server):
+    return token(server, "--usage-decrypt")
+
+
+@store(Kryoptic)
+def kryoptic_keywrap(server):
+    return token(server, "--usage-wrap")
+
+
 def quoted(text):
     return "'" + text.replace("'", "''").replace("$", "$$") + "'"
 
@@ -123,7 +153,7 @@ def lines(settings, indent):
 def main(name, *command):
     kind, function = STORES[name]
     with kind() as server, tempfile.TemporaryDirectory(prefix="bulla-contract-") as folder:
-        settings, first, second = function(server.describe())
+        settings, first, second = function(server if isinstance(server, Token) else server.describe())
         path = Path(folder) / "bulla.yaml"
         path.touch(mode=0o600)
         path.write_text("kms:\n  main:\n" + lines(settings, "    "))
@@ -137,6 +167,6 @@ if __name__ == "__main__":
     try:
         sys.exit(main(*sys.argv[1:]))
     except Missing as reason:
-        exit_missing(str(reason))
+        exit_missing(reason)
     except Failed as reason:
         sys.exit(f"contract.py: {reason}")

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * PKCS#11 modules: shared objects of somebody else, loaded once and kept. They are neither finalised nor unloaded:
+ * other parts of the program may use the same module, and few modules bear it. A forked child initialises them anew
+ * (PKCS #11 2.40, 6.7.1: what the parent had is not usable there).
+ */
+#include "base/bytes.h"
+#include "base/heap.h"
+#include "base/wait.h"
+#include "provider/pkcs11.h"
+
+#include <dlfcn.h>
+#include <pthread.h>
+
+struct bulla_pkcs11_module {
+    struct bulla_pkcs11_module *next;
+    void *library;
+    CK_FUNCTION_LIST *functions;
+    size_t ready_in, busy_in; /* generations; 0: none */
+    char path[512];
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static size_t generation = 1;
+static bulla_pkcs11_module *modules; /* for ever, as what they load is */
+
+/* --- the lock --- */
+
+static void before_fork(void)
+{
+    (void)pthread_mutex_lock(&lock);
+}
+
+static void after_fork(void)
+{
+    (void)pthread_mutex_unlock(&lock);
+}
+
+/* The condition may have had waiters, who are not here. */
+static void enter_child(void)
+{
+    generation++;
+    bulla_cond_init(&changed);
+    (void)pthread_mutex_unlock(&lock);
+}
+
+static void start(void)
+{
+    bulla_cond_init(&changed);
+    (void)pthread_atfork(before_fork, after_fork, enter_child);
+}
+
+void bulla_pkcs11_lock(void)
+{
+    (void)pthread_once(&once, start);
+    (void)pthread_mutex_lock(&lock);
+}
+
+void bulla_pkcs11_unlock(void)
+{
+    (void)pthread_mutex_unlock(&lock);
+}
+
+void bulla_pkcs11_doze(int64_t ns)
+{
+    bulla_cond_doze(&changed, &lock, ns);
+}
+
+void bulla_pkcs11_wake(void)
+{
+    (void)pthread_cond_broadcast(&changed);
+}
+
+size_t bulla_pkcs11_generation(void)
+{
+    return generation;
+}
+
+bulla_status bulla_pkcs11_busy_take(bulla_call *call, size_t *busy)
+{
+    while (*busy == generation) {
+        BULLA_TRY(bulla_call_check(call));
+        bulla_pkcs11_doze(BULLA_WAIT_STEP_NS);
+    }
+    *busy = generation;
+    return BULLA_OK;
+}
+
+/* --- modules --- */
+
+static bulla_pkcs11_module *find(const char *path)
+{
+    for (bulla_pkcs11_module *module = modules; module != NULL; module = module->next)
+        if (strcmp(module->path, path) == 0) return module;
+    return NULL;
+}
+
+bulla_status bulla_pkcs11_module_get(bulla_call *call, const char *path, bulla_pkcs11_module **out_module)
+{
+    size_t len = strlen(path);
+    if (path[0] != '/' || len >= sizeof modules->path)
+        return bulla_fail(call, BULLA_ECONFIG, "the path of a PKCS#11 module is absolute and has at most %zu bytes",
+                          sizeof modules->path - 1);
+    bulla_pkcs11_lock();
+    bulla_pkcs11_module *module = find(path);
+    if (module == NULL) module = bulla_heap_new_zeroed(1, sizeof *module);
+    if (module != NULL && module->path[0] == '\0') {
+        memcpy(module->path, path, len + 1);
+        module->next = modules;
+        modules = module;
+    }
+    bulla_pkcs11_unlock();
+    if (module == NULL) return bulla_fail(call, BULLA_ENOMEM, "no memory for a PKCS#11 module");
+    *out_module = module;
+    return BULLA_OK;
+}
+
+/* POSIX lets a symbol's address be read as a function's; C does not: hence the copy. */
+static bulla_status load(bulla_pkcs11_module *module, bulla_call *call)
+{
+    CK_C_GetFunctionList get = NULL;
+    CK_FUNCTION_LIST *functions = NULL;
+    if (module->functions != NULL) return BULLA_OK;
+    if (module->library == NULL) module->library = dlopen(module->path, RTLD_NOW | RTLD_LOCAL);
+    if (module->library == NULL)
+        return bulla_fail(call, BULLA_ECONFIG, "PKCS#11 module: %.180s", dlerror()); /* names the path */
+    void *symbol = dlsym(module->library, "C_GetFunctionList");
+    memcpy(&get, &symbol, sizeof symbol);
+    CK_RV rv = get == NULL ? CKR_FUNCTION_NOT_SUPPORTED : get(&functions);
+    if (rv != CKR_OK || functions == NULL || functions->version.major < 2)
+        return bulla_fail(call, BULLA_ECONFIG, "%.160s is not a PKCS#11 module of version 2 or later", module->path);
+    module->functions = functions;
+    return BULLA_OK;
+}
+
+/* A module that has its parent's state believes itself initialised: in a child that is no answer. */
+static CK_RV initialise(const CK_FUNCTION_LIST *functions, bool is_child)
+{
+    CK_C_INITIALIZE_ARGS args = {.flags = CKF_OS_LOCKING_OK};
+    CK_RV rv = functions->C_Initialize(&args);
+    if (rv == CKR_CRYPTOKI_ALREADY_INITIALIZED && is_child) {
+        (void)functions->C_Finalize(NULL);
+        rv = functions->C_Initialize(&args);
+    }
+    return rv == CKR_CRYPTOKI_ALREADY_INITIALIZED ? CKR_OK : rv;
+}
+
+static bulla_status make_ready(bulla_pkcs11_module *module, bulla_call *call, bool is_child)
+{
+    char name[32];
+    BULLA_TRY(load(module, call));
+    CK_RV rv = initialise(module->functions, is_child);
+    if (rv == CKR_OK) return BULLA_OK;
+    bulla_status status = rv == CKR_CANT_LOCK || rv == CKR_ARGUMENTS_BAD ? BULLA_EUNSUPPORTED : bulla_pkcs11_status(rv);
+    status = bulla_fail(call, status, "PKCS#11 module %.140s cannot be initialised: %s%s", module->path,
+                        bulla_pkcs11_name(rv, name), rv == CKR_CANT_LOCK ? "; it does not bear several threads" : "");
+    if (call != NULL) call->native = (long)rv;
+    return status;
+}
+
+bulla_status bulla_pkcs11_module_ready(bulla_pkcs11_module *module, bulla_call *call, CK_FUNCTION_LIST **out_functions)
+{
+    bulla_pkcs11_lock();
+    bulla_status status = BULLA_OK;
+    if (module->ready_in != generation) status = bulla_pkcs11_busy_take(call, &module->busy_in);
+    bool is_mine = status == BULLA_OK && module->ready_in != generation, is_child = module->ready_in != 0;
+    if (is_mine) {
+        size_t now = generation;
+        bulla_pkcs11_unlock();
+        status = make_ready(module, call, is_child);
+        bulla_pkcs11_lock();
+        if (status == BULLA_OK) module->ready_in = now;
+    }
+    if (status == BULLA_OK || is_mine) {
+        module->busy_in = module->busy_in == generation ? 0 : module->busy_in;
+        bulla_pkcs11_wake();
+    }
+    bulla_pkcs11_unlock();
+    BULLA_TRY(status);
+    *out_functions = module->functions;
+    return BULLA_OK;
+}
+
+void bulla_pkcs11_module_forget(bulla_pkcs11_module *module)
+{
+    bulla_pkcs11_lock();
+    module->ready_in = 0;
+    bulla_pkcs11_unlock();
+}
