@@ -64,7 +64,9 @@ static bulla_status post(sending *s, bulla_aws_creds *creds, bulla_http_answer *
                                         .body = s->body,
                                         .what = metric_of(s->op),
                                         .idempotent = is_idempotent(s->op)};
-    return bulla_http_send(client->http, s->call, &request, out_answer);
+    bulla_status status = bulla_http_send(client->http, s->call, &request, out_answer);
+    if (status != BULLA_ELIMIT) return status; /* no answer of KMS is as long */
+    return bulla_aws_restate(s->call, request.idempotent ? BULLA_EUNAVAIL : BULLA_EUNKNOWN);
 }
 
 /* Whether a refused request should be sent again, and with what: *creds may become new ones. */

@@ -52,7 +52,9 @@ bulla_status bulla_vault_send(bulla_vault_client *client, bulla_call *call, cons
     if (client->namespace_[0] != '\0' && !request->is_rootless)
         headers[http.num_headers++] = (bulla_http_header){"X-Vault-Namespace", bulla_view_text(client->namespace_)};
     if (token != NULL) headers[http.num_headers++] = (bulla_http_header){"X-Vault-Token", bulla_secret_borrow(token)};
-    return bulla_http_send(client->http, call, &http, out_answer);
+    bulla_status status = bulla_http_send(client->http, call, &http, out_answer);
+    bool is_long_list = status == BULLA_ELIMIT && strcmp(request->verb, "list") == 0; /* nothing else is as long */
+    return is_long_list ? status : bulla_vault_taken(client, call, request, status);
 }
 
 static bool is_success(const bulla_http_answer *answer)

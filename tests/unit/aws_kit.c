@@ -115,7 +115,7 @@ static void kms_answer(aws_kit *kit, const http_seen *seen, const char *target, 
         reply->code = answer->code;
         reply->fault = answer->fault;
         reply->headers = answer->headers;
-        http_reply_print(reply, "%s", answer->body);
+        reply->body = answer->body;
         return;
     }
     http_reply_print(reply, "%s", strcmp(kit->operation[at], "Decrypt") == 0 ? AWS_OPENED : AWS_WRAPPED);

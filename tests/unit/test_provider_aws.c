@@ -88,6 +88,15 @@ static void test_a_success_that_is_none_of_kms_is_an_outage(void **state)
     assert_status(aws_kit_ask(kit), BULLA_EUNAVAIL);
 }
 
+static void test_an_answer_without_end_is_an_outage(void **state)
+{
+    aws_kit *kit = *state;
+    static char page[300u << 10];
+    memset(page, 'x', sizeof page - 1);
+    kit->kms_answers[0] = (aws_answer){.code = 200, .body = page};
+    assert_status(aws_kit_ask(kit), BULLA_EUNAVAIL);
+}
+
 static void test_what_was_opened_and_is_no_data_key_is_damage(void **state)
 {
     aws_kit *kit = *state;
@@ -487,6 +496,7 @@ int main(void)
         TEST(test_two_values_for_one_name_in_the_context_are_refused),
         TEST(test_an_answer_for_another_key_is_not_believed),
         TEST(test_a_success_that_is_none_of_kms_is_an_outage),
+        TEST(test_an_answer_without_end_is_an_outage),
         TEST(test_what_was_opened_and_is_no_data_key_is_damage),
         TEST(test_refusals_mean_what_their_code_says_whatever_the_http_status),
         TEST(test_a_ciphertext_that_names_another_key_is_damage_and_no_matter_of_rights),

@@ -68,6 +68,22 @@ static void test_every_refusal_has_its_status_and_words(void **state)
     vault_kit_stop(&kit);
 }
 
+static void test_an_answer_without_end_is_an_outage(void **state)
+{
+    (void)state;
+    static char page[300u << 10];
+    vault_kit kit;
+    BULLA_AUTO(bulla_wrapped) *wrapped = start_wrapped(&kit);
+    memset(page, 'x', sizeof page - 1);
+    kit.fault_path = "/decrypt/";
+    kit.num_faults = 1;
+    kit.fault_code = 200;
+    kit.fault_body = page;
+    assert_int_equal(vault_kit_unwrap(&kit, wrapped), BULLA_EUNAVAIL);
+    assert_why(&kit, "does not say");
+    vault_kit_stop(&kit);
+}
+
 static void test_how_long_to_wait_is_handed_on(void **state)
 {
     (void)state;
@@ -240,6 +256,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_refusal_has_its_status_and_words),
+        cmocka_unit_test(test_an_answer_without_end_is_an_outage),
         cmocka_unit_test(test_how_long_to_wait_is_handed_on),
         cmocka_unit_test(test_a_rotation_with_an_unsure_answer_is_unsure),
         cmocka_unit_test(test_broken_connections_are_outages),
