@@ -89,7 +89,8 @@ class Chaos:
 
     def row(self, fault, driver, result):
         self.rows.append({"fault": fault, "mode": driver.mode, **result})
-        self.claim(result["wrong"] == 0, f"{fault}, {driver.mode}: no wrong key or plaintext") if result["wrong"] else None
+        if result["wrong"]:
+            self.claim(False, f"{fault}, {driver.mode}: {result['wrong']} wrong keys or plaintexts")
         return result
 
     def load(self, fault, drivers, seconds):
@@ -100,7 +101,8 @@ class Chaos:
     def settle(self, drivers):
         for driver in drivers:
             answer = driver.ask("settle", 20000)
-            self.claim(answer["is_settled"], f"{driver.mode}: works again: {answer['why']}") if not answer["is_settled"] else None
+            if not answer["is_settled"]:
+                self.claim(False, f"{driver.mode}: does not work again: {answer['why']}")
 
     def under(self, fault, drivers, begin, end, seconds):
         begin()
@@ -127,12 +129,16 @@ class Chaos:
         self.claim(stack["encrypt"] > 0 and stack["encrypt_failed"] == 0,
                    f"{name} for {seconds} s: {stack['encrypt_failed']} of {stack['encrypt']} messages for 1 of 2 recipients "
                    f"failed {stack['encrypt_why']}")
+        self.claim(after["known"] > 0 and after["known_failed"] == 0,
+                   f"{name}: after it {after['known_failed']} of {after['known']} decrypts of known data keys failed "
+                   f"{after['known_why']}")
         ratio = (after["requests"] / after["ms"]) / (usual["requests"] / usual["ms"])
         self.claim(ratio <= RATE_LIMIT, f"{name}: after it {ratio:.2f} of the usual requests (at most {RATE_LIMIT})")
         self.settle(drivers)
 
     def network(self):
-        drivers = self.pair(os.environ["BULLA_OPENBAO_PROXY_ADDR"])
+        # Twice the outage: the breaker learns of its end a little later.
+        drivers = self.pair(os.environ["BULLA_OPENBAO_PROXY_ADDR"], offline_ms=120000 if self.options.long else 60000)
         stack = drivers[0]
         usual = self.load("none", drivers, 4 * self.second)[0]
         self.claim(usual["known_failed"] + usual["other_failed"] + usual["encrypt_failed"] == 0 and usual["requests"] > 0,
@@ -258,8 +264,10 @@ def read_options():
     parser.add_argument("--driver", default=str(HERE.parents[1] / "build" / "tests" / "chaos" / "chaos"))
     parser.add_argument("--long", action="store_true", help="outages of 60 s, 100,000 calls")
     parser.add_argument("--only", action="append", metavar="PART")
-    parser.add_argument("--rate", type=int, default=75, help="pieces of work a second of each of four threads")
-    return parser.parse_args()
+    parser.add_argument("--rate", type=int, help="pieces of work a second of each of four threads (75; 200)")
+    options = parser.parse_args()
+    options.rate = options.rate or (200 if options.long else 75)
+    return options
 
 
 def main():
