@@ -248,7 +248,9 @@ bulla_status bulla_login_send(bulla_call *call, const bulla_login_site *site, co
         .no_proxy = site->is_local,
     };
     BULLA_TRY(bulla_http_open(call, &options, &http));
-    return bulla_http_send(http, call, request, out_answer);
+    bulla_status status = bulla_http_send(http, call, request, out_answer);
+    if (status == BULLA_ELIMIT) call->status = status = BULLA_EUNAVAIL; /* nobody who logs others in says so much */
+    return status;
 }
 
 static bulla_status login_status(int code)

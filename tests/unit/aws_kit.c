@@ -132,7 +132,7 @@ static void sts_answer(aws_kit *kit, const http_seen *seen, http_reply *reply)
     reply->code = kit->sts_code;
     reply->delay_ms = kit->login_delay_ms;
     if (kit->sts_body != NULL)
-        http_reply_print(reply, "%s", kit->sts_body);
+        reply->body = kit->sts_body;
     else
         http_reply_print(reply,
                          "<%sResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><%sResult><Credentials>"

@@ -221,6 +221,16 @@ static void test_a_token_that_sts_does_not_take_is_tried_twice(void **state)
     assert_null(strstr(kit->call.why, "eyJ"));
 }
 
+static void test_an_answer_of_sts_without_end_is_an_outage(void **state)
+{
+    aws_kit *kit = *state;
+    static char page[300u << 10];
+    memset(page, 'x', sizeof page - 1);
+    web_identity_use(kit);
+    kit->sts_body = page;
+    assert_status(aws_kit_ask(kit), BULLA_EUNAVAIL);
+}
+
 static void test_refusals_of_sts_mean_what_they_say(void **state)
 {
     aws_kit *kit = *state;
@@ -564,6 +574,7 @@ int main(void)
         TEST(test_the_profiles_region_is_used_when_there_is_no_other),
         TEST(test_a_web_identity_is_exchanged_unsigned_and_its_file_read_each_time),
         TEST(test_a_token_that_sts_does_not_take_is_tried_twice),
+        TEST(test_an_answer_of_sts_without_end_is_an_outage),
         TEST(test_refusals_of_sts_mean_what_they_say),
         TEST(test_a_containers_token_file_is_read_each_time),
         TEST(test_a_token_with_a_line_break_is_not_sent),
