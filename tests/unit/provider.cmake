@@ -20,3 +20,5 @@ foreach(module aws aws_login)
   bulla_test(test_provider_${module} LABEL unit SOURCES test_provider_${module}.c aws_kit.c
     ROOMS base crypto net wire provider LINKS fake_http)
 endforeach()
+
+bulla_test(test_provider_pkcs11_uri LABEL unit SOURCES test_provider_pkcs11_uri.c ROOMS base provider)
