@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bulla kms test, bulla kms list */
+/* bulla kms list, show, rotate and test */
 #include "cli/probe.h"
 #include "cli/shown.h"
 #include "cli/verbs.h"
@@ -177,8 +177,116 @@ static const struct cli_verb list_verb = {
     .run = list_run,
 };
 
+/* --- kms show, kms rotate --- */
+
+static bulla_status key_open(struct cli *cli, const char *address, bulla **out_house, bulla_provider **out_provider)
+{
+    CLI_TRY(cli_house_open(cli, out_house));
+    return bulla_provider_open(*out_house, &cli->call, address, out_provider);
+}
+
+static void fact(const char *label, const char *value)
+{
+    if (value[0] != '\0') (void)printf("%-18s %s\n", label, value);
+}
+
+static bulla_status show_run(struct cli *cli, int argc, char **argv)
+{
+    (void)argc;
+    bulla *house = NULL;
+    bulla_key_info info;
+    CLI_AUTO(cli_provider_done) bulla_provider *provider = NULL;
+    CLI_TRY(key_open(cli, argv[0], &house, &provider));
+    CLI_TRY(bulla_provider_describe(provider, &cli->call, &info));
+    if (cli->json)
+        return cli_json(cli, json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:o, s:o, s:o}", "address", argv[0], "id",
+                                       info.id, "name", info.name, "type", bulla_key_type_name(info.type), "state",
+                                       bulla_key_state_name(info.state), "version", (json_int_t)info.primary_version,
+                                       "versions", (json_int_t)info.num_versions, "created",
+                                       cli_json_date(info.created_s), "rotated", cli_json_date(info.rotated_s),
+                                       "next_rotation", cli_json_date(info.next_rotation_s)));
+    char version[32] = "";
+    if (info.primary_version != 0) (void)snprintf(version, sizeof version, "%u", (unsigned)info.primary_version);
+    fact("address:", argv[0]);
+    fact("name:", info.name);
+    fact("id:", info.id);
+    fact("type:", bulla_key_type_name(info.type));
+    fact("state:", bulla_key_state_name(info.state));
+    fact("current version:", version);
+    if (info.created_s != 0) fact("created:", cli_when(cli, info.created_s).text);
+    if (info.rotated_s != 0) fact("rotated:", cli_when(cli, info.rotated_s).text);
+    if (info.next_rotation_s != 0) fact("next rotation:", cli_when(cli, info.next_rotation_s).text);
+    return BULLA_OK;
+}
+
+static const struct cli_verb show_verb = {
+    .name = "show",
+    .summary = "Show what a store says of a key",
+    .operands = "ADDRESS",
+    .min_operands = 1,
+    .max_operands = 1,
+    .leaves_no_history = true,
+    .examples = "  bulla kms show kms:main\n",
+    .run = show_run,
+};
+
+static bulla_status rotate_run(struct cli *cli, int argc, char **argv)
+{
+    (void)argc;
+    bulla *house = NULL;
+    uint32_t version = 0;
+    CLI_AUTO(cli_provider_done) bulla_provider *provider = NULL;
+    CLI_TRY(key_open(cli, argv[0], &house, &provider));
+    CLI_TRY(bulla_provider_rotate(provider, &cli->call, &version));
+    if (cli->json) return cli_json(cli, json_pack("{s:s, s:I}", "address", argv[0], "version", (json_int_t)version));
+    (void)printf("%s: version %u\n", argv[0], (unsigned)version);
+    return BULLA_OK;
+}
+
+static const struct cli_verb rotate_verb = {
+    .name = "rotate",
+    .summary = "Give a key in its store a new version",
+    .operands = "ADDRESS",
+    .min_operands = 1,
+    .max_operands = 1,
+    .details = "What was wrapped before still opens; bulla rewrap --renew puts files under the new version. Should the "
+               "answer be\n"
+               "lost (exit status 4), look with bulla kms show before you try again.\n",
+    .examples = "  bulla kms rotate vault:transit/keys/app\n",
+    .run = rotate_run,
+};
+
+/* --- kms create --- */
+
+static bulla_status create_run(struct cli *cli, int argc, char **argv)
+{
+    (void)argc;
+    CLI_AUTO(cli_plain_house_done) bulla *house = NULL;
+    CLI_AUTO(cli_provider_done) bulla_provider *provider = NULL;
+    CLI_TRY(cli_plain_house_open(cli, &house));
+    CLI_TRY(bulla_provider_open(house, &cli->call, argv[0], &provider));
+    CLI_TRY(bulla_provider_create(provider, &cli->call));
+    if (cli->json) return cli_json(cli, json_pack("{s:s, s:b}", "address", argv[0], "created", 1));
+    (void)printf("%s: created\n", argv[0]);
+    return BULLA_OK;
+}
+
+static const struct cli_verb create_verb = {
+    .name = "create",
+    .summary = "Make the key that an address names, in its store",
+    .operands = "ADDRESS",
+    .min_operands = 1,
+    .max_operands = 1,
+    .leaves_no_history = true,
+    .details =
+        "The key never leaves the store. Made so far: keys on PKCS#11 tokens. One that is there is left as it is,\n"
+        "and is an error.\n",
+    .examples = "  bulla kms create 'pkcs11:token=prod;object=app?kms=hsm'\n",
+    .run = create_run,
+};
+
 const struct cli_verb cli_verb_kms = {
     .name = "kms",
-    .summary = "Look at key stores outside",
-    .subs = (const struct cli_verb *const[]){&list_verb, &test_verb, NULL},
+    .summary = "Keys in stores outside",
+    .subs = (const struct cli_verb *const[]){&create_verb, &list_verb, &show_verb, &rotate_verb, &test_verb, NULL},
 };

@@ -20,7 +20,7 @@ struct known_key {
 
 struct rewrap {
     struct cli_files files;
-    struct cli_providers with, add, to, drop;
+    struct cli_providers with, add, to, drop, renew;
     const char *drop_text[BULLA_MAX_RECIPIENTS]; /* the addresses of `drop` */
     uint64_t num_undropped;                      /* files met in trees that a key of `drop` has no entry in */
     bulla_pair pairs[CLI_MAX_PAIRS];             /* that must be bound, written in the header or not */
@@ -248,16 +248,33 @@ static bulla_status plan_renewals(struct rewrap *rewrap, struct plan *plan)
     return BULLA_OK;
 }
 
+/* Wrapped again whatever its version: most stores do not tell it. */
+static bulla_status plan_asked_renewals(const struct rewrap *rewrap, struct plan *plan)
+{
+    for (size_t k = 0; k < rewrap->renew.num; k++) {
+        bool found = false;
+        for (size_t i = 0; i < plan->info->num_recipients && !found; i++)
+            found = !plan->drop[i] && bulla_provider_matches(rewrap->renew.list[k], &plan->info->recipients[i]);
+        if (found)
+            CLI_TRY(push(&rewrap->files.cli->call, rewrap->renew.list[k], plan->renew, &plan->num_renew));
+        else if (plan->undropped == NULL)
+            plan->undropped = rewrap->renew.addresses[k];
+    }
+    return BULLA_OK;
+}
+
 static bulla_status plan_make(struct rewrap *rewrap, struct plan *plan)
 {
     bulla_call *call = &rewrap->files.cli->call;
     const struct cli_providers *wanted[] = {&rewrap->to, &rewrap->add};
-    bool asked = rewrap->drop.num + rewrap->num_dropped_indexes + rewrap->to.num + rewrap->add.num != 0;
+    bool asked =
+        rewrap->drop.num + rewrap->num_dropped_indexes + rewrap->to.num + rewrap->add.num + rewrap->renew.num != 0;
     if (plan->info->num_recipients > BULLA_MAX_RECIPIENTS)
         return bulla_fail(call, BULLA_ELIMIT, "has over %u recipients", BULLA_MAX_RECIPIENTS);
     if (!asked) return plan_renewals(rewrap, plan);
     CLI_TRY(context_make(rewrap, plan));
     CLI_TRY(plan_drops(rewrap, plan));
+    CLI_TRY(plan_asked_renewals(rewrap, plan));
     for (size_t list = 0; list < 2; list++)
         for (size_t i = 0; i < wanted[list]->num; i++)
             CLI_TRY(plan_wanted(call, wanted[list]->list[i], plan));
@@ -323,8 +340,8 @@ static bulla_status undropped_check(struct rewrap *rewrap, const struct cli_task
     if (plan->undropped == NULL) return BULLA_OK;
     rewrap->num_undropped++;
     if (task->in_tree) return BULLA_OK;
-    return bulla_fail(&rewrap->files.cli->call, BULLA_EINVAL,
-                      "has no entry of the key to drop, %.160s: see \"bulla inspect\"", plan->undropped);
+    return bulla_fail(&rewrap->files.cli->call, BULLA_EINVAL, "has no entry of the key %.160s: see \"bulla inspect\"",
+                      plan->undropped);
 }
 
 static bulla_status job(void *arg, struct cli *cli, const struct cli_task *task)
@@ -370,11 +387,12 @@ static bulla_status drop_add(struct rewrap *rewrap, const char *text)
 static bulla_status keys_open(struct rewrap *rewrap)
 {
     struct cli *cli = rewrap->files.cli;
-    if (cli_flag(cli, "to") && (cli_flag(cli, "add") || cli_flag(cli, "drop")))
-        return cli_usage(cli, "--to says who all the recipients are: leave --add and --drop out");
+    if (cli_flag(cli, "to") && (cli_flag(cli, "add") || cli_flag(cli, "drop") || cli_flag(cli, "renew")))
+        return cli_usage(cli, "--to says who all the recipients are: leave --add, --drop and --renew out");
     CLI_TRY(cli_opening_open(cli, "with", &rewrap->with));
     CLI_TRY(cli_recipients_open(cli, "to", false, &rewrap->to));
     CLI_TRY(cli_recipients_open(cli, "add", false, &rewrap->add));
+    CLI_TRY(cli_recipients_open(cli, "renew", false, &rewrap->renew));
     for (size_t i = 0; cli_value_at(cli, "drop", i) != NULL; i++)
         CLI_TRY(drop_add(rewrap, cli_value_at(cli, "drop", i)));
     return cli_context_pairs(cli, rewrap->pairs, CLI_MAX_PAIRS, &rewrap->num_pairs);
@@ -387,6 +405,7 @@ static void rewrap_done(struct rewrap *rewrap)
     cli_providers_done(&rewrap->with);
     cli_providers_done(&rewrap->to);
     cli_providers_done(&rewrap->add);
+    cli_providers_done(&rewrap->renew);
     cli_providers_done(&rewrap->drop);
 }
 
@@ -402,7 +421,7 @@ static bulla_status run(struct cli *cli, int argc, char **argv)
     CLI_TRY(keys_open(&rewrap));
     bulla_status status = cli_files_run(&rewrap.files, argc, argv);
     if (rewrap.files.recursive && rewrap.num_undropped != 0)
-        cli_note(cli, "a key to drop had no entry in %llu file%s", (unsigned long long)rewrap.num_undropped,
+        cli_note(cli, "a key had no entry in %llu file%s", (unsigned long long)rewrap.num_undropped,
                  rewrap.num_undropped == 1 ? "" : "s");
     return status;
 }
@@ -411,6 +430,7 @@ static const struct cli_option options[] = {
     {0, "with", "ADDRESS", "open the data key with this key", true},
     {0, "to", "ADDRESS", "make this key a recipient, and drop all that are not named so", true},
     {0, "add", "ADDRESS", "make this key a recipient too", true},
+    {0, "renew", "ADDRESS", "wrap the data key again by this key, as after its rotation in a store outside", true},
     {0, "drop", "ADDRESS|INDEX", "leave out this key, or the entry with this number in bulla inspect", true},
     {0, "context", "KEY=VALUE", "rewrap only messages that this pair is bound to, written in the header or not", true},
     {'R', "recursive", NULL, "do all files in folders whose names end in " CLI_SUFFIX, false},
@@ -425,7 +445,8 @@ const struct cli_verb cli_verb_rewrap = {
     .max_operands = -1,
     .leaves_no_history = true,
     .details =
-        "Without --to, --add and --drop every data key that a key of the keystore wraps is wrapped again under that\n"
+        "Without --to, --add, --renew and --drop every data key that a key of the keystore wraps is wrapped again "
+        "under that\n"
         "key's newest version, as after a rotation. The header alone changes: where it stands, when it keeps its "
         "length\n"
         "and is short enough that a crash cannot tear it, else in a new file that takes the old one's place. The "
@@ -434,6 +455,7 @@ const struct cli_verb cli_verb_rewrap = {
         "A copy of the file made before still opens with what was dropped: whoever must not read it any more needs it\n"
         "encrypted again. Signed messages cannot be rewrapped.\n",
     .examples = "  bulla key rotate files && bulla rewrap -R /backup\n"
+                "  bulla kms rotate kms:main && bulla rewrap -R --renew kms:main /backup\n"
                 "  bulla rewrap --add file:escrow.key letter.pdf.bulla\n"
                 "  bulla rewrap --to local:archive letter.pdf.bulla\n",
     .options = options,
