@@ -40,7 +40,8 @@ static int compare(const void *a, const void *b)
 
 static double quantile_ms(int64_t *sorted, size_t num, size_t percent)
 {
-    return (double)sorted[(num - 1) * percent / 100] / 1e6;
+    size_t at = (num - 1) * percent / 100;
+    return (double)sorted[at] / 1e6;
 }
 
 static bulla_status rounds_show(struct cli *cli, const char *address, struct rounds *rounds)
