@@ -41,6 +41,12 @@ BULLA_MUST_USE bulla_status bulla_pkcs11_module_get(bulla_call *call, const char
 /* Its functions, after it was initialised in this process. */
 BULLA_MUST_USE bulla_status bulla_pkcs11_module_ready(bulla_pkcs11_module *module, bulla_call *call,
                                                       CK_FUNCTION_LIST **out_functions);
+/* Requests in the module: a restart waits until there are none. False: it has begun, or has to be made ready. */
+bool bulla_pkcs11_module_enter(bulla_pkcs11_module *module);
+void bulla_pkcs11_module_leave(bulla_pkcs11_module *module);
+/* Finalises and initialises it, for some see a token that is back only then; at most once a second, and only where we
+ * initialised it. The caller is not in it. False: not now. */
+bool bulla_pkcs11_module_restart(bulla_pkcs11_module *module, bulla_call *call);
 /* It says that it is not initialised: somebody else in this process has finalised it. */
 void bulla_pkcs11_module_forget(bulla_pkcs11_module *module);
 

@@ -11,12 +11,18 @@
 
 #include <dlfcn.h>
 #include <pthread.h>
+#include <time.h>
+
+#define MAX_STEPS 40u /* of BULLA_WAIT_STEP_NS, for requests that are inside */
 
 struct bulla_pkcs11_module {
     struct bulla_pkcs11_module *next;
     void *library;
     CK_FUNCTION_LIST *functions;
-    size_t ready_in, busy_in; /* generations; 0: none */
+    size_t ready_in, busy_in;     /* generations; 0: none */
+    size_t num_inside, inside_of; /* requests in it, of this generation */
+    bool is_ours;                 /* nobody else has initialised it before us */
+    int64_t restarted_s;
     char path[512];
 };
 
@@ -136,7 +142,7 @@ static bulla_status load(bulla_pkcs11_module *module, bulla_call *call)
 }
 
 /* A module that has its parent's state believes itself initialised: in a child that is no answer. */
-static CK_RV initialise(const CK_FUNCTION_LIST *functions, bool is_child)
+static CK_RV initialise(const CK_FUNCTION_LIST *functions, bool is_child, bool *out_ours)
 {
     CK_C_INITIALIZE_ARGS args = {.flags = CKF_OS_LOCKING_OK};
     CK_RV rv = functions->C_Initialize(&args);
@@ -144,6 +150,7 @@ static CK_RV initialise(const CK_FUNCTION_LIST *functions, bool is_child)
         (void)functions->C_Finalize(NULL);
         rv = functions->C_Initialize(&args);
     }
+    *out_ours = rv == CKR_OK;
     return rv == CKR_CRYPTOKI_ALREADY_INITIALIZED ? CKR_OK : rv;
 }
 
@@ -151,7 +158,7 @@ static bulla_status make_ready(bulla_pkcs11_module *module, bulla_call *call, bo
 {
     char name[32];
     BULLA_TRY(load(module, call));
-    CK_RV rv = initialise(module->functions, is_child);
+    CK_RV rv = initialise(module->functions, is_child, &module->is_ours);
     if (rv == CKR_OK) return BULLA_OK;
     bulla_status status = rv == CKR_CANT_LOCK || rv == CKR_ARGUMENTS_BAD ? BULLA_EUNSUPPORTED : bulla_pkcs11_status(rv);
     status = bulla_fail(call, status, "PKCS#11 module %.140s cannot be initialised: %s%s", module->path,
@@ -181,6 +188,67 @@ bulla_status bulla_pkcs11_module_ready(bulla_pkcs11_module *module, bulla_call *
     BULLA_TRY(status);
     *out_functions = module->functions;
     return BULLA_OK;
+}
+
+bool bulla_pkcs11_module_enter(bulla_pkcs11_module *module)
+{
+    bulla_pkcs11_lock();
+    if (module->inside_of != generation) module->num_inside = 0;
+    module->inside_of = generation;
+    bool is_ready = module->ready_in == generation;
+    if (is_ready) module->num_inside++;
+    bulla_pkcs11_unlock();
+    return is_ready;
+}
+
+void bulla_pkcs11_module_leave(bulla_pkcs11_module *module)
+{
+    bulla_pkcs11_lock();
+    if (module->inside_of == generation && module->num_inside != 0) module->num_inside--;
+    bulla_pkcs11_wake();
+    bulla_pkcs11_unlock();
+}
+
+/* With the lock held and the module busy: new requests wait, those inside are waited for. */
+static bool wait_until_empty(const bulla_pkcs11_module *module, bulla_call *call)
+{
+    for (unsigned step = 0; module->num_inside != 0; step++) {
+        if (step == MAX_STEPS || bulla_call_check(call) != BULLA_OK) return false;
+        bulla_pkcs11_doze(BULLA_WAIT_STEP_NS);
+    }
+    return true;
+}
+
+static int64_t now_s(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec;
+}
+
+bool bulla_pkcs11_module_restart(bulla_pkcs11_module *module, bulla_call *call)
+{
+    bulla_pkcs11_lock();
+    bool may = module->is_ours && module->busy_in != generation && module->ready_in == generation &&
+               now_s() > module->restarted_s;
+    if (!may) {
+        bulla_pkcs11_unlock();
+        return false;
+    }
+    size_t now = generation;
+    module->busy_in = now;
+    module->ready_in = 0;
+    module->restarted_s = now_s();
+    bool is_empty = wait_until_empty(module, call);
+    bulla_pkcs11_unlock();
+    if (is_empty) (void)module->functions->C_Finalize(NULL);
+    bulla_status status = is_empty ? make_ready(module, call, false) : BULLA_OK;
+    bulla_pkcs11_lock();
+    if (status == BULLA_OK) module->ready_in = now;
+    module->busy_in = 0;
+    bulla_pkcs11_wake();
+    bulla_pkcs11_unlock();
+    return is_empty && status == BULLA_OK;
 }
 
 void bulla_pkcs11_module_forget(bulla_pkcs11_module *module)

@@ -368,12 +368,10 @@ static bulla_status session_wait(bulla_pkcs11_token *token, bulla_call *call, bu
     return status;
 }
 
-bulla_status bulla_pkcs11_acquire(bulla_pkcs11_token *token, bulla_call *call, bool is_rw,
-                                  bulla_pkcs11_lease *out_lease)
+static bulla_status acquire_once(bulla_pkcs11_token *token, bulla_call *call, bool is_rw, bulla_pkcs11_lease *out_lease)
 {
-    bulla_pkcs11_lease lease = {.token = token, .is_rw = is_rw};
+    bulla_pkcs11_lease lease = {.token = token, .is_rw = is_rw, .functions = out_lease->functions};
     CK_SESSION_HANDLE surplus = 0;
-    BULLA_TRY(bulla_pkcs11_module_ready(token->module, call, &lease.functions));
     for (;;) {
         BULLA_TRY(bulla_call_check(call));
         BULLA_TRY(session_wait(token, call, &lease, &surplus));
@@ -389,6 +387,28 @@ bulla_status bulla_pkcs11_acquire(bulla_pkcs11_token *token, bulla_call *call, b
     return BULLA_OK;
 }
 
+/* Whoever is to enter waits in module_ready while the module restarts. */
+static bulla_status enter_and_acquire(bulla_pkcs11_token *token, bulla_call *call, bool is_rw,
+                                      bulla_pkcs11_lease *out_lease)
+{
+    do {
+        BULLA_TRY(bulla_call_check(call));
+        BULLA_TRY(bulla_pkcs11_module_ready(token->module, call, &out_lease->functions));
+    } while (!bulla_pkcs11_module_enter(token->module));
+    bulla_status status = acquire_once(token, call, is_rw, out_lease);
+    if (status != BULLA_OK) bulla_pkcs11_module_leave(token->module);
+    return status;
+}
+
+bulla_status bulla_pkcs11_acquire(bulla_pkcs11_token *token, bulla_call *call, bool is_rw,
+                                  bulla_pkcs11_lease *out_lease)
+{
+    out_lease->functions = NULL;
+    bulla_status status = enter_and_acquire(token, call, is_rw, out_lease);
+    if (status != BULLA_EUNAVAIL || !bulla_pkcs11_module_restart(token->module, call)) return status;
+    return enter_and_acquire(token, call, is_rw, out_lease);
+}
+
 void bulla_pkcs11_release(bulla_pkcs11_lease *lease, bool failed)
 {
     bulla_pkcs11_token *token = lease->token;
@@ -398,8 +418,12 @@ void bulla_pkcs11_release(bulla_pkcs11_lease *lease, bool failed)
     if (is_kept) token->idle[token->num_idle++] = lease->session;
     bulla_pkcs11_wake();
     bulla_pkcs11_unlock();
-    if (!is_own || is_kept) return;
+    if (!is_own || is_kept) {
+        bulla_pkcs11_module_leave(token->module);
+        return;
+    }
     (void)lease->functions->C_CloseSession(lease->session);
+    bulla_pkcs11_module_leave(token->module);
     bulla_pkcs11_lock(); /* only now there is room for another */
     if (token->generation == lease->generation) token->num_open--;
     bulla_pkcs11_wake();
