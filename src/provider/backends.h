@@ -21,6 +21,6 @@ extern const bulla_backend bulla_aws_backend;
 extern const bulla_backend bulla_gcp_backend;
 extern const bulla_backend bulla_azure_backend;
 extern const bulla_backend bulla_pkcs11_backend; /* keys on PKCS#11 tokens */
-extern const bulla_backend bulla_vault_backend; /* HashiCorp Vault, OpenBao */
+extern const bulla_backend bulla_vault_backend;  /* HashiCorp Vault, OpenBao */
 
 #endif

@@ -14,11 +14,7 @@ static const bulla_scheme backends[] = {
 };
 /* Key stores behind a network or a module: opened from a configuration. One line each. */
 static const bulla_backend *const stores[] = {
-    &bulla_aws_backend,
-    &bulla_azure_backend,
-    &bulla_gcp_backend,
-    &bulla_pkcs11_backend,
-    &bulla_vault_backend,
+    &bulla_aws_backend, &bulla_azure_backend, &bulla_gcp_backend, &bulla_pkcs11_backend, &bulla_vault_backend,
 };
 _Static_assert(BULLA_LEN(backends) + BULLA_LEN(stores) <= BULLA_MAX_SCHEMES, "there is room for every back end");
 

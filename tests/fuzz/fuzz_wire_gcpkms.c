@@ -41,7 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     if (bulla_gcpkms_key_read(NULL, body, &key) == BULLA_OK) require(count(&num, NULL, &key) == BULLA_OK);
     if (bulla_gcpkms_version_read(NULL, body, &version) == BULLA_OK) require(version.number != 0);
     if (bulla_gcpkms_list_read(NULL, body, count, &num, page) == BULLA_OK) require(num <= len);
-    (void)bulla_gcpkms_total_read(NULL, body, &total);
+    if (bulla_gcpkms_total_read(NULL, body, &total) == BULLA_OK) num += total;
     bulla_gcpkms_error_read(body, &error);
     for (const char *c = error.text; *c != '\0'; c++)
         require(*c >= 0x20 && *c < 0x7F);
