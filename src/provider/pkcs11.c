@@ -81,7 +81,7 @@ static bulla_status pkcs11_open(bulla_kms *kms, bulla_call *call, const bulla_km
     bulla_pkcs11_token *token = NULL;
     BULLA_TRY(bulla_pkcs11_uri_parse(call, address, &uri));
     BULLA_TRY(module_choose(call, config, &uri));
-    BULLA_TRY(bulla_kms_client(kms, call, config, endpoint, bulla_pkcs11_client_make, &held));
+    BULLA_TRY(bulla_kms_client(kms, call, config, endpoint, bulla_pkcs11_client_new, &held));
     bulla_pkcs11_client *client = (bulla_pkcs11_client *)(void *)held;
     BULLA_TRY(bulla_pkcs11_token_get(client, call, &uri, &token));
     BULLA_TRY(bulla_alloc(call, sizeof(bulla_pkcs11_key), &memory));

@@ -70,8 +70,8 @@ typedef struct bulla_pkcs11_client {
     const bulla_kms_config *config;
     bulla_pkcs11_token *tokens;
 } bulla_pkcs11_client;
-BULLA_MUST_USE bulla_status bulla_pkcs11_client_make(bulla_kms *kms, bulla_call *call, const bulla_kms_config *config,
-                                                     size_t endpoint, bulla_client **out_client);
+BULLA_MUST_USE bulla_status bulla_pkcs11_client_new(bulla_kms *kms, bulla_call *call, const bulla_kms_config *config,
+                                                    size_t endpoint, bulla_client **out_client);
 
 /* The token that `uri` means, which the client keeps. */
 BULLA_MUST_USE bulla_status bulla_pkcs11_token_get(bulla_pkcs11_client *client, bulla_call *call,
@@ -94,7 +94,7 @@ typedef struct bulla_pkcs11_lease {
 BULLA_MUST_USE bulla_status bulla_pkcs11_acquire(bulla_pkcs11_token *token, bulla_call *call, bool is_rw,
                                                  bulla_pkcs11_lease *out_lease);
 /* Gives it back. One with which something failed is closed: an operation may still be active on it. */
-void bulla_pkcs11_release(bulla_pkcs11_lease *lease, bool failed);
+void bulla_pkcs11_give_back(bulla_pkcs11_lease *lease, bool failed);
 /* The token was lost: sessions that lie idle go, and the next request looks for the slot anew. */
 void bulla_pkcs11_lost(const bulla_pkcs11_lease *lease);
 

@@ -251,7 +251,7 @@ bulla_status bulla_pkcs11_run(bulla_pkcs11_key *key, bulla_call *call, bool is_r
         if (status == BULLA_OK) status = job(key, call, &lease, arg);
         bool is_lost = status != BULLA_OK && bulla_pkcs11_is_loss(lease.rv);
         if (is_lost) bulla_pkcs11_lost(&lease);
-        if (has_session) bulla_pkcs11_release(&lease, lease.rv != CKR_OK);
+        if (has_session) bulla_pkcs11_give_back(&lease, lease.rv != CKR_OK);
         if (!is_lost || again) return status;
     }
 }

@@ -409,7 +409,7 @@ bulla_status bulla_pkcs11_acquire(bulla_pkcs11_token *token, bulla_call *call, b
     return enter_and_acquire(token, call, is_rw, out_lease);
 }
 
-void bulla_pkcs11_release(bulla_pkcs11_lease *lease, bool failed)
+void bulla_pkcs11_give_back(bulla_pkcs11_lease *lease, bool failed)
 {
     bulla_pkcs11_token *token = lease->token;
     bulla_pkcs11_lock();
@@ -477,8 +477,8 @@ static void client_destroy(bulla_client *base)
     bulla_free(client->env, client);
 }
 
-bulla_status bulla_pkcs11_client_make(bulla_kms *kms, bulla_call *call, const bulla_kms_config *config, size_t endpoint,
-                                      bulla_client **out_client)
+bulla_status bulla_pkcs11_client_new(bulla_kms *kms, bulla_call *call, const bulla_kms_config *config, size_t endpoint,
+                                     bulla_client **out_client)
 {
     void *memory = NULL;
     (void)kms;
