@@ -231,6 +231,6 @@ bulla_status bulla_pkcs11_unwrap(bulla_provider *provider, bulla_call *call, bul
                                  const bulla_wrapped *wrapped, bulla_secret **out_dek)
 {
     unwrap_job job = {.context = context, .wrapped = wrapped, .out = out_dek};
-    if (!bulla_pkcs11_info_parse(wrapped->info, &job.info)) return damaged(call);
+    if (wrapped->blob.len == 0 || !bulla_pkcs11_info_parse(wrapped->info, &job.info)) return damaged(call);
     return bulla_pkcs11_run(self_of(provider), call, false, unwrap_run, &job);
 }
