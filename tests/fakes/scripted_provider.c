@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fakes/scripted_provider.h"
 
+#include <pthread.h>
 #include <time.h>
 
 static scripted_provider *self_of(bulla_wrapper *wrapper)
@@ -18,13 +19,16 @@ static void scripted_purge(bulla_provider *provider, bulla_view key_id)
     bulla_provider_purge(((scripted_provider *)(void *)provider)->inner, key_id);
 }
 
+static pthread_mutex_t script_lock = PTHREAD_MUTEX_INITIALIZER; /* a new script may come while threads follow the old */
+
 static scripted_step next_step(scripted_provider *self, uint32_t op)
 {
-    size_t at = __atomic_load_n(&self->at, __ATOMIC_RELAXED);
-    while (at < self->num_steps && (self->steps[at].only == 0 || (self->steps[at].only & op) != 0))
-        if (__atomic_compare_exchange_n(&self->at, &at, at + 1, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
-            return self->steps[at];
-    return (scripted_step){.status = BULLA_OK};
+    scripted_step step = {.status = BULLA_OK};
+    (void)pthread_mutex_lock(&script_lock);
+    if (self->at < self->num_steps && (self->steps[self->at].only == 0 || (self->steps[self->at].only & op) != 0))
+        step = self->steps[self->at++];
+    (void)pthread_mutex_unlock(&script_lock);
+    return step;
 }
 
 static bulla_status play(scripted_provider *self, bulla_call *call, bulla_request *request, const scripted_step *step)
@@ -89,8 +93,10 @@ bulla_status scripted_provider_new(bulla_call *call, bulla_provider *inner, fake
 
 void scripted_provider_play(scripted_provider *self, const scripted_step *steps, size_t num_steps)
 {
+    (void)pthread_mutex_lock(&script_lock);
     self->steps = steps;
     self->num_steps = num_steps;
     self->at = 0;
-    self->num_calls = 0;
+    __atomic_store_n(&self->num_calls, 0, __ATOMIC_RELAXED);
+    (void)pthread_mutex_unlock(&script_lock);
 }
