@@ -154,11 +154,12 @@ static CK_RV initialise(const CK_FUNCTION_LIST *functions, bool is_child, bool *
     return rv == CKR_CRYPTOKI_ALREADY_INITIALIZED ? CKR_OK : rv;
 }
 
-static bulla_status make_ready(bulla_pkcs11_module *module, bulla_call *call, bool is_child)
+/* Without the lock, by whoever has the module busy; *out_ours is for the module, with the lock. */
+static bulla_status make_ready(bulla_pkcs11_module *module, bulla_call *call, bool is_child, bool *out_ours)
 {
     char name[32];
     BULLA_TRY(load(module, call));
-    CK_RV rv = initialise(module->functions, is_child, &module->is_ours);
+    CK_RV rv = initialise(module->functions, is_child, out_ours);
     if (rv == CKR_OK) return BULLA_OK;
     bulla_status status = rv == CKR_CANT_LOCK || rv == CKR_ARGUMENTS_BAD ? BULLA_EUNSUPPORTED : bulla_pkcs11_status(rv);
     status = bulla_fail(call, status, "PKCS#11 module %.140s cannot be initialised: %s%s", module->path,
@@ -175,9 +176,11 @@ bulla_status bulla_pkcs11_module_ready(bulla_pkcs11_module *module, bulla_call *
     bool is_mine = status == BULLA_OK && module->ready_in != generation, is_child = module->ready_in != 0;
     if (is_mine) {
         size_t now = generation;
+        bool is_ours = false;
         bulla_pkcs11_unlock();
-        status = make_ready(module, call, is_child);
+        status = make_ready(module, call, is_child, &is_ours);
         bulla_pkcs11_lock();
+        module->is_ours = is_ours;
         if (status == BULLA_OK) module->ready_in = now;
     }
     if (status == BULLA_OK || is_mine) {
@@ -239,11 +242,12 @@ bool bulla_pkcs11_module_restart(bulla_pkcs11_module *module, bulla_call *call)
     module->busy_in = now;
     module->ready_in = 0;
     module->restarted_s = now_s();
-    bool is_empty = wait_until_empty(module, call);
+    bool is_empty = wait_until_empty(module, call), is_ours = module->is_ours;
     bulla_pkcs11_unlock();
     if (is_empty) (void)module->functions->C_Finalize(NULL);
-    bulla_status status = is_empty ? make_ready(module, call, false) : BULLA_OK;
+    bulla_status status = is_empty ? make_ready(module, call, false, &is_ours) : BULLA_OK;
     bulla_pkcs11_lock();
+    module->is_ours = is_ours;
     if (status == BULLA_OK) module->ready_in = now;
     module->busy_in = 0;
     bulla_pkcs11_wake();
