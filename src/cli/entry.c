@@ -45,3 +45,9 @@ struct cli_entry cli_entry_of(const bulla_wrapped *wrapped)
     entry.name.len = info.len - RAW_AES_TAIL;
     return entry;
 }
+
+bool cli_entry_is_owed(const bulla_wrapped *wrapped)
+{
+    return wrapped->provider.len == strlen(BULLA_OWED_PROVIDER) &&
+           memcmp(wrapped->provider.data, BULLA_OWED_PROVIDER, wrapped->provider.len) == 0;
+}

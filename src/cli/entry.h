@@ -21,4 +21,7 @@ struct cli_entry {
 /* Views are borrowed from `wrapped`. */
 struct cli_entry cli_entry_of(const bulla_wrapped *wrapped);
 
+/* True for a recipient that did not answer when the message was made (BULLA_OWED_PROVIDER). */
+bool cli_entry_is_owed(const bulla_wrapped *wrapped);
+
 #endif

@@ -50,13 +50,6 @@ static void print_context(const struct cli *cli, const bulla_context *context)
     }
 }
 
-/* A recipient that did not answer when the message was made: bulla repair. */
-static bool is_owed(const bulla_wrapped *wrapped)
-{
-    return wrapped->provider.len == strlen(BULLA_OWED_PROVIDER) &&
-           memcmp(wrapped->provider.data, BULLA_OWED_PROVIDER, wrapped->provider.len) == 0;
-}
-
 static void print_recipients(const struct cli *cli, const bulla_message_info *info)
 {
     for (size_t i = 0; i < info->num_recipients; i++) {
@@ -64,7 +57,7 @@ static void print_recipients(const struct cli *cli, const bulla_message_info *in
         struct cli_entry entry = cli_entry_of(wrapped);
         print_label(cli, i == 0 ? "recipients" : "");
         (void)printf("%zu. ", i + 1);
-        if (is_owed(wrapped)) {
+        if (cli_entry_is_owed(wrapped)) {
             (void)fputs("owed to ", stdout);
             print_view(wrapped->info);
             (void)fputc('\n', stdout);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* bulla repair: recipients that were owed when a message was made get their wrapped key. */
+#include "cli/entry.h"
 #include "cli/files.h"
 #include "cli/header_swap.h"
 #include "cli/opening.h"
@@ -38,7 +39,7 @@ static size_t owed_count(const bulla_message_info *info)
 {
     size_t num = 0;
     for (size_t i = 0; i < info->num_recipients; i++)
-        num += view_is(info->recipients[i].provider, BULLA_OWED_PROVIDER);
+        num += cli_entry_is_owed(&info->recipients[i]);
     return num;
 }
 
@@ -46,7 +47,7 @@ static void debts_find(const struct repair *repair, const bulla_message_info *in
 {
     for (size_t i = 0; i < info->num_recipients; i++) {
         const bulla_wrapped *wrapped = &info->recipients[i];
-        if (!view_is(wrapped->provider, BULLA_OWED_PROVIDER)) continue;
+        if (!cli_entry_is_owed(wrapped)) continue;
         size_t k = 0;
         while (k < repair->allowed.num && !view_is(wrapped->info, repair->allowed.addresses[k]))
             k++;
