@@ -13,7 +13,6 @@
 #define GCM_VERSION 0x02u /* of a blob; 0x01 is an inner wrap */
 #define HEAD_LEN (1u + BULLA_PKCS11_IV_LEN)
 #define TAG_LEN 16u
-#define KEY_WRAPS (~(1u << BULLA_PKCS11_GCM))
 
 static bulla_pkcs11_key *self_of(bulla_provider *provider)
 {
@@ -175,6 +174,18 @@ static bulla_status opened_fail(bulla_call *call, bulla_pkcs11_lease *lease, CK_
     return damaged(call);
 }
 
+/* That the blob names a way which token and key do not have is the blob's fault as far as anybody can tell. */
+static bulla_status unwrap_way_find(bulla_call *call, bulla_pkcs11_lease *lease, const bulla_pkcs11_version *version,
+                                    unsigned index, bulla_pkcs11_way *out_way)
+{
+    bulla_status status = bulla_pkcs11_way_find(lease, call, version, 1u << index, out_way);
+    if (status != BULLA_EUNSUPPORTED) return status;
+    return bulla_fail(
+        call, BULLA_ENOKEY,
+        "the data key is wrapped by %s, which token or key does not have: it is damaged, or of another key",
+        bulla_pkcs11_mechanisms[index].name);
+}
+
 static bulla_status gcm_unwrap(bulla_call *call, bulla_pkcs11_lease *lease, const bulla_pkcs11_version *version,
                                const unwrap_job *job)
 {
@@ -185,7 +196,7 @@ static bulla_status gcm_unwrap(bulla_call *call, bulla_pkcs11_lease *lease, cons
     if (blob.len < HEAD_LEN + BULLA_DEK_MIN + TAG_LEN || blob.len > HEAD_LEN + BULLA_DEK_MAX + TAG_LEN)
         return damaged(call);
     size_t len = blob.len - HEAD_LEN - TAG_LEN;
-    BULLA_TRY(bulla_pkcs11_way_find(lease, call, version, 1u << BULLA_PKCS11_GCM, &way));
+    BULLA_TRY(unwrap_way_find(call, lease, version, BULLA_PKCS11_GCM, &way));
     BULLA_TRY(aad_new(call, job->wrapped->info, job->context, &aad));
     CK_RV rv = bulla_pkcs11_gcm_open(lease, version->handle, bulla_view_of(blob.data + 1, BULLA_PKCS11_IV_LEN), aad,
                                      bulla_view_of(blob.data + HEAD_LEN, len + TAG_LEN), dek, len);
@@ -204,7 +215,7 @@ static bulla_status kw_unwrap(bulla_call *call, bulla_pkcs11_lease *lease, const
     BULLA_TRY(bulla_innerwrap_outer(call, job->wrapped->blob, &outer));
     if (outer.len < 2 || outer.len > 1 + BULLA_PKCS11_MAX_OUTER || outer.data[0] == 0) return damaged(call);
     if (outer.data[0] >= BULLA_PKCS11_NUM_MECHANISMS) return damaged(call);
-    BULLA_TRY(bulla_pkcs11_way_find(lease, call, version, KEY_WRAPS & 1u << outer.data[0], &way));
+    BULLA_TRY(unwrap_way_find(call, lease, version, outer.data[0], &way));
     CK_RV rv =
         bulla_pkcs11_kw_unwrap(lease, version->handle, &way, bulla_view_of(outer.data + 1, outer.len - 1), bytes);
     if (rv != CKR_OK) return opened_fail(call, lease, version->handle, &way, rv);

@@ -43,6 +43,25 @@ static void a_bit_changed_anywhere_in_the_provider_name_is_seen(void **state)
     flip_each_byte(*state, 0);
 }
 
+/* A first byte is a version in most blobs: another version than the key's, at every length it could have. */
+static void a_blob_of_another_version_is_refused(void **state)
+{
+    contract *c = *state;
+    contract_sample sample = contract_sample_new(c);
+    uint8_t *bytes = exact_copy(sample.wrapped->blob);
+    for (uint8_t version = 0; version < 8; version++) {
+        bulla_wrapped damaged = *sample.wrapped;
+        if (sample.wrapped->blob.data[0] == version) continue;
+        bytes[0] = version;
+        for (size_t len = sample.wrapped->blob.len; len > 8; len -= 8) {
+            damaged.blob = bulla_view_of(bytes, len);
+            assert_refused(c, c->key, c->context, &damaged);
+        }
+    }
+    free(bytes);
+    contract_sample_done(&sample);
+}
+
 static void cut_everywhere(contract *c, size_t part)
 {
     contract_sample sample = contract_sample_new(c);
@@ -190,6 +209,7 @@ const contract_check damage_checks[] = {
     CONTRACT_CHECK(a_bit_changed_anywhere_in_the_blob_is_seen),
     CONTRACT_CHECK(a_bit_changed_anywhere_in_the_info_is_seen),
     CONTRACT_CHECK(a_bit_changed_anywhere_in_the_provider_name_is_seen),
+    CONTRACT_CHECK(a_blob_of_another_version_is_refused),
     CONTRACT_CHECK(a_blob_cut_anywhere_is_refused),
     CONTRACT_CHECK(an_info_cut_anywhere_is_refused),
     CONTRACT_CHECK(a_provider_name_cut_anywhere_is_refused),
