@@ -1,23 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/kms_config.h"
 
+#include "base/bytes.h"
 #include "base/macros.h"
+
+#include <stdio.h>
 
 #define DAY_MS BULLA_CACHE_DAY_MS
 
 static const char *const providers[] = {"vault", "aws", "azure", "gcp", "pkcs11", NULL};
+enum { VAULT = 1, AWS = 2, AZURE = 4, GCP = 8, PKCS11 = 16 }; /* bits in the order of `providers` */
 static const char *const tls_versions[] = {"1.2", "1.3", NULL};
 static const char *const auth_methods[] = {"token", "approle", "kubernetes", "cert", "jwt", NULL};
 static const char *const data_key_specs[] = {"AES_256", "AES_128", NULL};
 
 /* X(kind, name in the file, member, min, max, words). Kinds: TEXT, WORD, SECRET, LIST (member and num_member), MS, NUM,
- * BOOL, and NOT: a bool kept turned around. */
+ * BOOL, NOT: a bool kept turned around; and TRIES: a number whose 0 turns retries off. */
 #define KMS_TABLE(X)                                                                                                   \
     X(WORD, "provider", provider, 0, 0, providers)                                                                     \
     X(TEXT, "key_name", key_name, 0, 0, NULL)                                                                          \
     X(TEXT, "key_version", key_version, 0, 0, NULL)                                                                    \
     X(MS, "timeout", timeout_ms, 1, 600000, NULL)                                                                      \
-    X(NUM, "max_retries", retry.max_retries, 1, 10, NULL)                                                              \
+    X(TRIES, "max_retries", retry.max_retries, 0, 10, NULL)                                                            \
     X(TEXT, "tls.ca_cert", tls.ca_cert, 0, 0, NULL)                                                                    \
     X(TEXT, "tls.client_cert", tls.client_cert, 0, 0, NULL)                                                            \
     X(TEXT, "tls.client_key", tls.client_key, 0, 0, NULL)                                                              \
@@ -86,7 +90,7 @@ static const char *const data_key_specs[] = {"AES_256", "AES_128", NULL};
     X(TEXT, "uri", uri, 0, 0, NULL)                                                                                    \
     X(SECRET, "pin", pin, 0, 0, NULL)
 
-typedef enum member_kind { TEXT, WORD, SECRET, LIST, MS, NUM, BOOL, NOT } member_kind;
+typedef enum member_kind { TEXT, WORD, SECRET, LIST, MS, NUM, TRIES, BOOL, NOT } member_kind;
 
 #define CONF_TEXT BULLA_CONF_TEXT
 #define CONF_WORD BULLA_CONF_WORD
@@ -94,6 +98,7 @@ typedef enum member_kind { TEXT, WORD, SECRET, LIST, MS, NUM, BOOL, NOT } member
 #define CONF_LIST BULLA_CONF_LIST
 #define CONF_MS BULLA_CONF_DURATION
 #define CONF_NUM BULLA_CONF_NUMBER
+#define CONF_TRIES BULLA_CONF_NUMBER
 #define CONF_BOOL BULLA_CONF_BOOL
 #define CONF_NOT BULLA_CONF_BOOL
 
@@ -139,7 +144,8 @@ static void member_set(void *to, member_kind kind, const bulla_conf_value *value
         ((size_t *)to)[1] = value->num_items;
         return;
     case MS:
-    case NUM: *(uint32_t *)to = (uint32_t)value->number; return;
+    case NUM:
+    case TRIES: *(uint32_t *)to = (uint32_t)value->number; return;
     case BOOL: *(bool *)to = value->number != 0; return;
     case NOT: *(bool *)to = value->number == 0; return;
     }
@@ -169,19 +175,74 @@ void bulla_cache_options_fill(const bulla_conf *conf, size_t first, bool *enable
 void bulla_kms_block_fill(const bulla_conf *block, const char *name, const bulla_cache_options *usual,
                           bool usual_enabled, bulla_kms_block *out_block)
 {
-    bool enabled = usual_enabled;
+    bool enabled = usual_enabled, tries_once = false;
     *out_block = (bulla_kms_block){.config = {.size = sizeof out_block->config, .name = name}, .cache = *usual};
     for (size_t i = 0; i < BULLA_LEN(members); i++) {
         const bulla_conf_value *value = bulla_conf_get(block, i);
-        if (value->is_set) member_set((char *)&out_block->config + members[i].offset, members[i].kind, value);
+        if (!value->is_set) continue;
+        member_set((char *)&out_block->config + members[i].offset, members[i].kind, value);
+        tries_once = tries_once || (members[i].kind == TRIES && value->number == 0);
     }
+    if (tries_once) out_block->config.retry.disabled = true;
     bulla_cache_options_fill(block, BULLA_LEN(members), &enabled, &out_block->cache);
     if (!enabled) out_block->cache.ttl_ms = 0;
     out_block->config.cache = &out_block->cache;
 }
 
+/* Whose settings they are; what is not here is everybody's. */
+static const struct {
+    unsigned of;
+    const char *names;
+} owners[] = {
+    {VAULT | AWS | AZURE | GCP, "timeout tls.ca_cert tls.client_cert tls.client_key tls.min_version tls.server_name "
+                                "tls.accept_any_server_certificate"},
+    {VAULT | AZURE | GCP, "key_name"},
+    {AZURE | GCP, "key_version"},
+    {AWS | GCP, "endpoint"},
+    {VAULT, "address addresses standby_addresses namespace mount_path auth_method auth_mount auth_role jwt_file token "
+            "token_file role_id secret_id"},
+    {AWS, "region key_id sts_endpoint profile role_arn external_id role_session_name replica_keys encryption_context "
+          "data_key_spec access_key_id secret_access_key session_token"},
+    {AZURE, "vault_url tenant_id client_id client_secret client_certificate authority_host use_managed_identity"},
+    {GCP, "project_id location key_ring credentials_file quota_project use_default_credentials"},
+    {PKCS11, "module uri pin"},
+};
+
+/* `names` are separated by blanks. */
+static bool has_name(const char *names, const char *name)
+{
+    size_t len = strlen(name);
+    for (const char *at = strstr(names, name); at != NULL; at = strstr(at + 1, name))
+        if ((at == names || at[-1] == ' ') && (at[len] == ' ' || at[len] == '\0')) return true;
+    return false;
+}
+
+static unsigned owners_of(const char *name)
+{
+    for (size_t i = 0; i < BULLA_LEN(owners); i++)
+        if (has_name(owners[i].names, name)) return owners[i].of;
+    return ~0u;
+}
+
+/* A setting of another provider's would say something and mean nothing. */
+static bulla_status foreign(const bulla_conf *block, bulla_call *call, size_t index, unsigned of, const char *provider)
+{
+    char why[128];
+    int len = snprintf(why, sizeof why, "is no setting of provider %s, but of", provider);
+    for (size_t i = 0; providers[i] != NULL; i++)
+        if ((of >> i & 1u) != 0)
+            len += snprintf(why + len, sizeof why - (size_t)len, " %s%s", providers[i], of >> (i + 1) != 0 ? "," : "");
+    return bulla_conf_fail(block, call, index, why);
+}
+
 bulla_status bulla_kms_block_check(const bulla_conf *block, bulla_call *call)
 {
-    if (bulla_conf_get(block, 0)->is_set) return BULLA_OK;
-    return bulla_conf_fail(block, call, 0, "is missing: vault, aws, azure, gcp or pkcs11");
+    const bulla_conf_value *provider = bulla_conf_get(block, 0);
+    if (!provider->is_set) return bulla_conf_fail(block, call, 0, "is missing: vault, aws, azure, gcp or pkcs11");
+    for (size_t i = 0; i < BULLA_LEN(members); i++) {
+        unsigned of = owners_of(bulla_kms_fields[i].name);
+        if (bulla_conf_get(block, i)->is_set && (of >> provider->number & 1u) == 0)
+            return foreign(block, call, i, of, providers[provider->number]);
+    }
+    return BULLA_OK;
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Every verb and option that --help knows is in a man page and in the completion, and the completion has no others.
+"""Every verb and option that --help knows is in a man page and in the completion, and the completion has no others; every
+name of the configuration is in bulla.yaml(5).
 
     check_docs.py BULLA SOURCE_DIR
 """
@@ -87,6 +88,19 @@ def missing_in_pages(verbs, options, shared):
     return wrong
 
 
+def missing_settings():
+    """Names as the tables of the engine have them: FIELD(KIND, "name" and X(…, "name"."""
+    tables = "".join(plain(f"{SOURCE}/src/engine/{name}") for name in ("config.c", "kms_config.c", "kms_config.h"))
+    names = set(re.findall(r'(?:FIELD|X)\(\w+, "([a-z_0-9.]+)"', tables))
+    page = plain(f"{SOURCE}/docs/man/bulla.yaml.5")
+    known = {word for line in re.findall(r"^\.(?:It )?Cm .*$", page, re.MULTILINE) for word in re.findall(r"[a-z_0-9]+", line)}
+    missing = sorted(name for name in names if not known.issuperset(name.split(".")))
+    for name in missing:
+        print(f"bulla.yaml(5) has no \"{name}\"")
+    print(f"{len(names)} settings")
+    return 1 if missing or len(names) < 90 else 0
+
+
 def main():
     verbs, options = {}, {}
     walk("", verbs, options)
@@ -96,6 +110,7 @@ def main():
     wrong |= difference("options", options, tables["O"])
     wrong |= difference("shared options", {"": shared}, tables["G"])
     wrong |= missing_in_pages(verbs, options, shared)
+    wrong |= missing_settings()
     print(f"{sum(map(len, verbs.values()))} verbs, {sum(map(len, options.values())) + len(shared)} options")
     return wrong
 

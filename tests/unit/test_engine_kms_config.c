@@ -5,6 +5,7 @@
 #include "base/secret.h"
 #include "bulla/config.h"
 #include "cmocka_all.h"
+#include "engine/kms_config.h"
 #include "provider/kms.h"
 
 #include <stdio.h>
@@ -139,6 +140,87 @@ static void test_mistakes_in_a_store_are_named_with_their_place(void **state)
     }
 }
 
+static void test_a_setting_of_another_provider_is_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *why;
+    } cases[] = {
+        {"kms: {a: {provider: vault, endpoint: x}}",
+         "b.yaml:1:38: kms.a: endpoint: is no setting of provider vault, but of aws, gcp"},
+        {"kms: {a: {key_name: x, provider: aws}}", "key_name: is no setting of provider aws, but of vault, azure, gcp"},
+        {"kms: {a: {provider: gcp, vault_url: x}}", "is no setting of provider gcp, but of azure"},
+        {"kms: {a: {provider: azure, tls: {ca_cert: x}, pin: x}}", "pin: is no setting of provider azure"},
+        {"kms: {a: {provider: pkcs11, tls: {ca_cert: x}}}", "tls.ca_cert: is no setting of provider pkcs11"},
+        {"kms: {a: {provider: azure, address: x}}", "address: is no setting of provider azure, but of vault"},
+    };
+    for (size_t i = 0; i < BULLA_LEN(cases); i++) {
+        bulla_config *config = NULL;
+        assert_int_equal(bulla_config_parse(&call, bulla_view_text(cases[i].text), "b.yaml", &config), BULLA_ECONFIG);
+        if (strstr(call.why, cases[i].why) == NULL) fail_msg("%s: %s", cases[i].text, call.why);
+    }
+}
+
+static const char *sample_of(const bulla_conf_field *field)
+{
+    switch (field->kind) {
+    case BULLA_CONF_NUMBER: return "7";
+    case BULLA_CONF_DURATION: return "700ms";
+    case BULLA_CONF_BOOL: return strstr(field->name, "retry.") || strstr(field->name, "breaker.") ? "false" : "true";
+    case BULLA_CONF_WORD: return field->words[1];
+    case BULLA_CONF_TEXT:
+    case BULLA_CONF_SIZE:
+    case BULLA_CONF_LIST:
+    case BULLA_CONF_SECRET:
+    case BULLA_CONF_BLOCKS: break;
+    }
+    return "value";
+}
+
+/* What a configuration becomes when field `index` is set; 0: none is. */
+static void read_with(size_t index, bulla_kms_config *out)
+{
+    char name[80];
+    bulla_config *config = parse("kms: {a: {provider: vault}}");
+    (void)snprintf(name, sizeof name, "kms.a.%s", bulla_kms_fields[index].name);
+    if (index != 0)
+        assert_int_equal(bulla_config_set(config, &call, name, sample_of(&bulla_kms_fields[index]), "test"), BULLA_OK);
+    *out = bulla_config_settings(config)->options.kms[0];
+    out->name = out->provider = NULL;
+    out->cache = NULL;
+    bulla_config_free(config);
+}
+
+static void test_every_name_reaches_a_member_of_its_own(void **state)
+{
+    (void)state;
+    bulla_kms_config none, with;
+    size_t taken_by[sizeof none] = {0};
+    memset(&none, 0, sizeof none);
+    memset(&with, 0, sizeof with);
+    read_with(0, &none);
+    for (size_t i = 1; i < BULLA_KMS_NUM_FIELDS - BULLA_CACHE_NUM; i++) {
+        size_t num = 0;
+        read_with(i, &with);
+        for (size_t at = 0; at < sizeof none; at++) {
+            if (((const uint8_t *)&none)[at] == ((const uint8_t *)&with)[at]) continue;
+            if (taken_by[at] != 0)
+                fail_msg("%s and %s are one", bulla_kms_fields[i].name, bulla_kms_fields[taken_by[at]].name);
+            taken_by[at] = i;
+            num++;
+        }
+        if (num == 0) fail_msg("%s reaches nothing", bulla_kms_fields[i].name);
+    }
+}
+
+static void test_no_retries_are_none(void **state)
+{
+    (void)state;
+    bulla_config *config = parse("kms: {a: {provider: vault, max_retries: 0, retry: {enabled: true}}}");
+    assert_true(bulla_config_settings(config)->options.kms[0].retry.disabled);
+    bulla_config_free(config);
+}
+
 static void test_a_setting_of_a_store_can_be_overridden(void **state)
 {
     (void)state;
@@ -206,6 +288,9 @@ int main(void)
         cmocka_unit_test_setup(test_a_store_takes_what_it_does_not_say_of_the_cache_from_the_whole, set_up),
         cmocka_unit_test_setup(test_no_credential_is_shown, set_up),
         cmocka_unit_test_setup(test_mistakes_in_a_store_are_named_with_their_place, set_up),
+        cmocka_unit_test_setup(test_a_setting_of_another_provider_is_refused, set_up),
+        cmocka_unit_test_setup(test_every_name_reaches_a_member_of_its_own, set_up),
+        cmocka_unit_test_setup(test_no_retries_are_none, set_up),
         cmocka_unit_test_setup(test_a_setting_of_a_store_can_be_overridden, set_up),
         cmocka_unit_test_setup(test_stores_are_copied_whole, set_up),
         cmocka_unit_test_setup(test_two_stores_of_one_name_are_refused, set_up),
