@@ -77,8 +77,6 @@ static bulla_status owed_add(bulla_call *call, const bulla_encrypt_options *opti
 {
     for (size_t i = 0; i < options->num_recipients; i++) {
         if (!owed[i]) continue;
-        bulla_log(bulla_env_of(call), BULLA_LOG_WARN, "recipient %.160s does not answer and is owed",
-                  options->names[i]);
         BULLA_TRY(bulla_wrapped_new(call, bulla_view_text(BULLA_OWED_PROVIDER), bulla_view_text(options->names[i]),
                                     bulla_view_of(owed_version, sizeof owed_version), &list->items[list->num]));
         list->num++;
@@ -104,6 +102,8 @@ bulla_status bulla_recipients_wrap(bulla_call *call, const bulla_encrypt_options
         owed[i] = true;
         num_owed++;
         if (!bulla_status_may_be_owed(status) || num_owed > may_owe) return status;
+        bulla_log(bulla_env_of(call), BULLA_LOG_WARN, "recipient %.160s wraps later, for now it does not: %s",
+                  options->names[i], call->why);
         BULLA_TRY(bulla_call_check(call)); /* the whole request has ended, not only this recipient's share */
     }
     BULLA_TRY(owed_add(call, options, owed, &list));
