@@ -19,8 +19,8 @@ typedef enum bulla_metric_kind {
 } bulla_metric_kind;
 
 typedef struct bulla_metric_sample {
-    const char *name;   /* bulla_kms_call_seconds */
-    const char *labels; /* store="main",call="unwrap"; "" without */
+    const char *name;   /* bulla_kms_request_seconds */
+    const char *labels; /* store="main",endpoint="vault:8200",call="unwrap"; "" without */
     const char *help;
     bulla_metric_kind kind;
     int64_t value;  /* of counters and gauges */

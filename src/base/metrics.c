@@ -81,7 +81,7 @@ void bulla_metric_add(bulla_metric *metric, uint64_t num)
 
 void bulla_metric_set(bulla_metric *metric, int64_t value)
 {
-    if (metric->num_lanes != 0 && metric->kind == BULLA_METRIC_GAUGE)
+    if (metric->num_lanes != 0 && metric->kind != BULLA_METRIC_HISTOGRAM)
         __atomic_store_n(metric->words, (uint64_t)value, __ATOMIC_RELAXED);
 }
 

@@ -33,7 +33,7 @@ bulla_metric *bulla_metrics_gauge(bulla_metrics *metrics, const char *name, cons
 bulla_metric *bulla_metrics_histogram(bulla_metrics *metrics, const char *name, const char *labels, const char *help);
 
 void bulla_metric_add(bulla_metric *metric, uint64_t num);   /* counters */
-void bulla_metric_set(bulla_metric *metric, int64_t value);  /* gauges */
+void bulla_metric_set(bulla_metric *metric, int64_t value);  /* gauges, and counters that are kept elsewhere */
 void bulla_metric_observe(bulla_metric *metric, int64_t ns); /* histograms */
 uint64_t bulla_metric_value(const bulla_metric *metric);
 /* The duration that `percent` of the observations do not exceed, rounded up to a bucket's bound and at most 67 s; 0

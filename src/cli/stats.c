@@ -64,6 +64,7 @@ static bool line_parse(const char *text, size_t len, struct line *line)
     if (end == NULL || (size_t)(end - brace - 6) >= sizeof line->key || (size_t)(text + len - end) < 4) return false;
     memcpy(line->name, text + sizeof start - 1, name_len);
     line->name[name_len] = '\0';
+    if (name_len > 6 && strcmp(line->name + name_len - 6, "_total") == 0) line->name[name_len - 6] = '\0';
     memcpy(line->key, brace + 6, (size_t)(end - brace - 6));
     line->key[end - brace - 6] = '\0';
     char number[32] = "";
@@ -121,15 +122,24 @@ static bulla_status file_show(struct cli *cli, const char *path)
 
 /* --- the verbs --- */
 
+static bool is_among(const struct cli_providers *providers, const char *address)
+{
+    for (size_t i = 0; i < providers->num; i++)
+        if (strcmp(providers->addresses[i], address) == 0) return true;
+    return false;
+}
+
 /* `stores` has room for all: there are fewer of them than recipients may be. */
 _Static_assert(BULLA_MAX_KMS <= BULLA_MAX_RECIPIENTS, "every store fits");
-static bulla_status stores_open(struct cli *cli, struct cli_providers *stores, bulla *house)
+static bulla_status stores_open(struct cli *cli, struct cli_providers *stores, const struct cli_providers *recipients,
+                                bulla *house)
 {
     const bulla_settings *settings = NULL;
     CLI_TRY(cli_config_open(cli, &settings));
     for (size_t i = 0; i < settings->options.num_kms; i++) {
         char address[48];
         (void)snprintf(address, sizeof address, "kms:%s", settings->options.kms[i].name);
+        if (is_among(recipients, address)) continue;
         if (bulla_provider_open(house, &cli->call, address, &stores->list[stores->num]) != BULLA_OK)
             cli_report(cli, address);
         else
@@ -150,7 +160,7 @@ static bulla_status cache_run(struct cli *cli, int argc, char **argv)
     if (path != NULL) return file_show(cli, path);
     CLI_TRY(cli_house_open(cli, &house));
     CLI_TRY(cli_providers_open(cli, "recipient", true, &recipients));
-    CLI_TRY(stores_open(cli, &stores, house));
+    if (!cli_flag(cli, "recipient")) CLI_TRY(stores_open(cli, &stores, &recipients, house));
     CLI_TRY(bulla_caches_visit(house, &cli->call, cache_show, &shown));
     if (cli->json) return cli_json(cli, json_incref(list));
     if (shown.num == 0) cli_note(cli, "no cache is configured: cache.enabled (bulla.yaml(5))");
