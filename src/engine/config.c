@@ -4,6 +4,7 @@
 
 #include "base/bytes.h"
 #include "base/mem.h"
+#include "base/oserror.h"
 #include "envelope/frame.h"
 
 #include <errno.h>
@@ -192,21 +193,10 @@ bulla_status bulla_config_parse(bulla_call *call, bulla_view text, const char *s
     return config_new(call, text, source, NULL, out_config);
 }
 
-static bulla_status fail_errno(bulla_call *call, const char *path)
-{
-    int error = errno;
-    bulla_status status = error == ENOENT || error == ENOTDIR ? BULLA_ENOFILE
-                          : error == EACCES                   ? BULLA_EAUTHZ
-                                                              : BULLA_EIO;
-    status = bulla_fail(call, status, "configuration %s: %s", path, strerrordesc_np(error));
-    if (call != NULL) call->native = error;
-    return status;
-}
-
 static bulla_status text_read(bulla_call *call, const char *path, int fd, bulla_config **out_config)
 {
     struct stat status;
-    if (fstat(fd, &status) != 0) return fail_errno(call, path);
+    if (fstat(fd, &status) != 0) return bulla_errno_fail(call, "configuration %s", path);
     if (S_ISDIR(status.st_mode)) return bulla_fail(call, BULLA_EINVAL, "configuration %s is a folder", path);
     void *memory = NULL;
     size_t cap = BULLA_MAX_CONFIG + 1u, len = 0; /* one more than allowed tells "too long" from "just fits" */
@@ -218,8 +208,8 @@ static bulla_status text_read(bulla_call *call, const char *path, int fd, bulla_
         if (num < 0 && errno != EINTR) break;
         len += num > 0 ? (size_t)num : 0;
     }
-    bulla_status result =
-        num < 0 ? fail_errno(call, path) : config_new(call, bulla_view_of(memory, len), path, path, out_config);
+    bulla_status result = num < 0 ? bulla_errno_fail(call, "configuration %s", path)
+                                  : config_new(call, bulla_view_of(memory, len), path, path, out_config);
     bulla_wipe(memory, cap); /* a credential may stand in it */
     bulla_free(bulla_env_of(call), memory);
     return result;
@@ -241,7 +231,7 @@ bulla_status bulla_config_open(bulla_call *call, const char *path, bulla_config 
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (fd < 0 && !wanted && errno == ENOENT)
         return config_new(call, (bulla_view){NULL, 0}, "default", NULL, out_config);
-    if (fd < 0) return fail_errno(call, path);
+    if (fd < 0) return bulla_errno_fail(call, "configuration %s", path);
     bulla_status status = text_read(call, path, fd, out_config);
     (void)close(fd);
     return status;

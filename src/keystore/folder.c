@@ -3,6 +3,7 @@
 #include "keystore/inside.h"
 
 #include "base/mem.h"
+#include "base/oserror.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,15 +21,7 @@ static const char *const staged_files[] = {STAGE "/" BULLA_DB_FILE, STAGE "/" BU
 
 bulla_status bulla_file_fail(bulla_call *call, const char *doing, const char *path)
 {
-    int code = errno;
-    bulla_status status = BULLA_EIO;
-    if (code == ENOENT || code == ENOTDIR) status = BULLA_ENOFILE;
-    if (code == EACCES || code == EPERM || code == EROFS) status = BULLA_EAUTHZ;
-    if (code == ENOSPC || code == EDQUOT) status = BULLA_ENOSPACE;
-    if (code == ENOMEM) status = BULLA_ENOMEM;
-    status = bulla_fail(call, status, "cannot %s %s: %s", doing, path, strerrordesc_np(code));
-    if (call != NULL) call->native = code;
-    return status;
+    return bulla_errno_fail(call, "cannot %s %s", doing, path);
 }
 
 bulla_status bulla_path_join(bulla_call *call, const char *folder, const char *name, char *out)

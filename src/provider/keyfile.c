@@ -2,6 +2,7 @@
 #include "provider/keyfile.h"
 
 #include "base/bytes.h"
+#include "base/oserror.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,17 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static bulla_status fail_errno(bulla_call *call, const char *verb, const char *path)
+static bulla_status file_fail(bulla_call *call, const char *verb, const char *path)
 {
-    int code = errno;
-    bulla_status status = code == ENOENT || code == ENOTDIR       ? BULLA_ENOFILE
-                          : code == EACCES || code == EPERM       ? BULLA_EAUTHZ
-                          : code == ENOMEM                        ? BULLA_ENOMEM
-                          : code == ELOOP || code == ENAMETOOLONG ? BULLA_EINVAL
-                                                                  : BULLA_EIO;
-    status = bulla_fail(call, status, "cannot %s key file \"%.128s\": %s", verb, path, strerrordesc_np(code));
-    if (call != NULL) call->native = code;
-    return status;
+    return bulla_errno_fail(call, "cannot %s key file \"%.128s\"", verb, path);
 }
 
 static bulla_status stat_check(bulla_call *call, const struct stat *status, const char *path, size_t max)
@@ -36,10 +29,10 @@ bulla_status bulla_keyfile_open(bulla_call *call, const char *path, size_t max, 
 {
     /* O_NONBLOCK: a pipe under this name must not hold us up; it has no effect on regular files. */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (fd < 0) return fail_errno(call, "open", path);
+    if (fd < 0) return file_fail(call, "open", path);
     struct stat status;
     bulla_status result =
-        fstat(fd, &status) != 0 ? fail_errno(call, "look at", path) : stat_check(call, &status, path, max);
+        fstat(fd, &status) != 0 ? file_fail(call, "look at", path) : stat_check(call, &status, path, max);
     if (result != BULLA_OK) {
         (void)close(fd);
         return result;
@@ -73,7 +66,7 @@ bulla_status bulla_keyfile_read(bulla_call *call, const bulla_keyfile *file, bul
     for (size_t at = 0; at < file->len;) {
         ssize_t got = pread(file->fd, to + at, file->len - at, (off_t)at);
         if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return fail_errno(call, "read", file->path);
+        if (got < 0) return file_fail(call, "read", file->path);
         if (got == 0) return bulla_fail(call, BULLA_EIO, "key file \"%.128s\" shrank while it was read", file->path);
         at += (size_t)got;
     }

@@ -2,6 +2,7 @@
 /* Where the settings of a key store come from: its configuration, the environment of the call, files. */
 #include "base/bytes.h"
 #include "base/mem.h"
+#include "base/oserror.h"
 #include "base/secret.h"
 #include "provider/kms.h"
 
@@ -43,17 +44,6 @@ bulla_status bulla_kms_secret(bulla_call *call, bulla_secret *configured, const 
     return bulla_secret_copy(call, bulla_view_text(value), out_secret);
 }
 
-static bulla_status fail_errno(bulla_call *call, const char *path)
-{
-    int error = errno;
-    bulla_status status = error == ENOENT || error == ENOTDIR ? BULLA_ENOFILE
-                          : error == EACCES || error == EPERM ? BULLA_EAUTHZ
-                                                              : BULLA_EIO;
-    status = bulla_fail(call, status, "%.160s: %s", path, strerrordesc_np(error));
-    if (call != NULL) call->native = error;
-    return status;
-}
-
 static bulla_status fd_read(bulla_call *call, const char *path, int fd, bulla_secret **out_secret)
 {
     BULLA_AUTO(bulla_secret) *all = NULL;
@@ -63,7 +53,7 @@ static bulla_status fd_read(bulla_call *call, const char *path, int fd, bulla_se
     ssize_t num = 1;
     while (len <= MAX_SECRET_FILE && num != 0) {
         num = read(fd, to + len, MAX_SECRET_FILE + 1u - len);
-        if (num < 0 && errno != EINTR) return fail_errno(call, path);
+        if (num < 0 && errno != EINTR) return bulla_errno_fail(call, "%.160s", path);
         len += num > 0 ? (size_t)num : 0;
     }
     if (len > MAX_SECRET_FILE)
@@ -77,7 +67,7 @@ static bulla_status fd_read(bulla_call *call, const char *path, int fd, bulla_se
 bulla_status bulla_kms_secret_file(bulla_call *call, const char *path, bulla_secret **out_secret)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK); /* a FIFO gives nothing and holds nobody */
-    if (fd < 0) return fail_errno(call, path);
+    if (fd < 0) return bulla_errno_fail(call, "%.160s", path);
     bulla_status status = fd_read(call, path, fd, out_secret);
     (void)close(fd);
     return status;
