@@ -191,8 +191,7 @@ static const bulla_provider_ops azure_ops = {
     .size = sizeof(bulla_provider_ops),
     .name = "azure",
     .can = BULLA_OP_DESCRIBE | BULLA_OP_WRAP | BULLA_OP_UNWRAP | BULLA_OP_ROTATE | BULLA_OP_CHECK | BULLA_OP_LIST,
-    .idempotent = BULLA_OP_DESCRIBE | BULLA_OP_WRAP | BULLA_OP_UNWRAP | BULLA_OP_DATAKEY | BULLA_OP_REWRAP |
-                  BULLA_OP_CHECK | BULLA_OP_LIST,
+    .idempotent = BULLA_OPS_REPEATABLE,
     .matches = azure_matches,
     .describe = bulla_azure_describe,
     .wrap = azure_wrap,

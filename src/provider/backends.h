@@ -6,6 +6,11 @@
 #include "bulla/provider_impl.h"
 #include "provider/kms.h"
 
+/* What may be asked of every key store on the network once more without harm: all but what makes something. */
+#define BULLA_OPS_REPEATABLE                                                                                           \
+    (BULLA_OP_DESCRIBE | BULLA_OP_WRAP | BULLA_OP_UNWRAP | BULLA_OP_DATAKEY | BULLA_OP_REWRAP | BULLA_OP_CHECK |       \
+     BULLA_OP_LIST)
+
 /* A key in a file of its own: file:PATH?namespace=N&name=K */
 BULLA_MUST_USE bulla_status bulla_file_provider_open(void *arg, bulla_call *call, const char *address,
                                                      bulla_provider **out_provider);

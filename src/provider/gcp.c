@@ -226,15 +226,11 @@ static void gcp_destroy(bulla_provider *provider)
     bulla_free(self->env, self);
 }
 
-#define GCP_REPEATABLE                                                                                                 \
-    (BULLA_OP_DESCRIBE | BULLA_OP_WRAP | BULLA_OP_UNWRAP | BULLA_OP_DATAKEY | BULLA_OP_REWRAP | BULLA_OP_CHECK |       \
-     BULLA_OP_LIST)
-
 static const bulla_provider_ops gcp_ops = {
     .size = sizeof(bulla_provider_ops),
     .name = "gcp",
     .can = BULLA_OP_DESCRIBE | BULLA_OP_WRAP | BULLA_OP_UNWRAP | BULLA_OP_ROTATE | BULLA_OP_CHECK | BULLA_OP_LIST,
-    .idempotent = GCP_REPEATABLE,
+    .idempotent = BULLA_OPS_REPEATABLE,
     .matches = gcp_matches,
     .describe = gcp_describe,
     .wrap = gcp_wrap,

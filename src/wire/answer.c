@@ -95,3 +95,11 @@ bool bulla_answer_int(bulla_json_value value, int64_t *out)
     *out = number;
     return true;
 }
+
+bool bulla_answer_next(bulla_json_value value, char *out, size_t cap)
+{
+    bulla_json_kind kind = bulla_json_kind_of(value);
+    if (kind != BULLA_JSON_NONE && kind != BULLA_JSON_NULL) return bulla_json_text(value, out, cap);
+    out[0] = '\0';
+    return true;
+}

@@ -15,4 +15,8 @@ bool bulla_answer_date_parse(const char *text, int64_t *out_s);
 /* An integer that services write as a number or as a string of digits. */
 bool bulla_answer_int(bulla_json_value value, int64_t *out);
 
+/* Where the next page of a list is: its address or token, empty after the last page (no value, or null). False when it
+ * is no text or has no room. */
+bool bulla_answer_next(bulla_json_value value, char *out, size_t cap);
+
 #endif

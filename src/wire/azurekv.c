@@ -271,7 +271,7 @@ bulla_status bulla_azurekv_list_read(bulla_call *call, bulla_view body, bulla_az
     BULLA_AUTO(bulla_json) *json = NULL;
     bulla_azurekv_kid kid;
     BULLA_TRY(bulla_json_parse(call, body, "the answer of the vault", &json));
-    bulla_json_value root = bulla_json_root(json), next = bulla_json_get(root, "nextLink");
+    bulla_json_value root = bulla_json_root(json);
     bulla_json_value item = bulla_json_first(bulla_json_get(root, "value"));
     for (; bulla_json_kind_of(item) != BULLA_JSON_NONE; item = bulla_json_next(item)) {
         bulla_azurekv_key key = {.can_wrap = true, .can_unwrap = true};
@@ -279,11 +279,9 @@ bulla_status bulla_azurekv_list_read(bulla_call *call, bulla_view body, bulla_az
         attributes_read(bulla_json_get(item, "attributes"), &key);
         BULLA_TRY(visit(arg, call, &key));
     }
-    link[0] = '\0';
-    bool is_last = bulla_json_kind_of(next) == BULLA_JSON_NONE || bulla_json_kind_of(next) == BULLA_JSON_NULL;
-    if (!is_last && !bulla_json_text(next, link, BULLA_AZUREKV_MAX_LINK))
-        return not_promised(call, "address of the next page");
-    return BULLA_OK;
+    return bulla_answer_next(bulla_json_get(root, "nextLink"), link, BULLA_AZUREKV_MAX_LINK)
+               ? BULLA_OK
+               : not_promised(call, "address of the next page");
 }
 
 void bulla_azurekv_error_read(bulla_view body, bulla_azurekv_error *out_error)

@@ -270,16 +270,15 @@ bulla_status bulla_gcpkms_list_read(bulla_call *call, bulla_view body, bulla_gcp
     BULLA_AUTO(bulla_json) *json = NULL;
     bulla_gcpkms_key key;
     BULLA_TRY(bulla_json_parse(call, body, "the answer of Cloud KMS", &json));
-    bulla_json_value root = bulla_json_root(json), next = bulla_json_get(root, "nextPageToken");
+    bulla_json_value root = bulla_json_root(json);
     bulla_json_value item = bulla_json_first(bulla_json_get(root, "cryptoKeys"));
     for (; bulla_json_kind_of(item) != BULLA_JSON_NONE; item = bulla_json_next(item)) {
         if (!key_of(item, &key)) return not_promised(call, "key in a list");
         BULLA_TRY(visit(arg, call, &key));
     }
-    page[0] = '\0';
-    if (bulla_json_kind_of(next) != BULLA_JSON_NONE && !bulla_json_text(next, page, BULLA_GCPKMS_MAX_PAGE))
-        return not_promised(call, "token of the next page");
-    return BULLA_OK;
+    return bulla_answer_next(bulla_json_get(root, "nextPageToken"), page, BULLA_GCPKMS_MAX_PAGE)
+               ? BULLA_OK
+               : not_promised(call, "token of the next page");
 }
 
 bulla_status bulla_gcpkms_total_read(bulla_call *call, bulla_view body, uint32_t *out_total)
