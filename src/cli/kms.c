@@ -5,7 +5,6 @@
 #include "cli/verbs.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 /* --- kms test --- */
 
@@ -26,10 +25,7 @@ static bulla_status round_run(struct cli *cli, bulla_provider *provider, struct 
     CLI_TRY(bulla_provider_unwrap(provider, &cli->call, NULL, wrapped, &opened));
     rounds->unwrap_ns[rounds->num] = cli_clock_ns() - middle;
     rounds->wrap_ns[rounds->num++] = middle - start;
-    bulla_view left = bulla_secret_borrow(dek), right = bulla_secret_borrow(opened);
-    if (left.len != right.len || memcmp(left.data, right.data, left.len) != 0)
-        return bulla_fail(&cli->call, BULLA_EINTEGRITY, "the store opened the data key to other bytes");
-    return BULLA_OK;
+    return cli_datakey_compare(&cli->call, dek, opened);
 }
 
 static int compare(const void *a, const void *b)

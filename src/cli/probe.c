@@ -150,10 +150,11 @@ static bool wrap_step(struct run *run)
     return status == BULLA_OK;
 }
 
-static bool same(const bulla_secret *a, const bulla_secret *b)
+bulla_status cli_datakey_compare(bulla_call *call, const bulla_secret *made, const bulla_secret *opened)
 {
-    bulla_view left = bulla_secret_borrow(a), right = bulla_secret_borrow(b);
-    return left.len == right.len && memcmp(left.data, right.data, left.len) == 0;
+    bulla_view left = bulla_secret_borrow(made), right = bulla_secret_borrow(opened);
+    if (left.len == right.len && memcmp(left.data, right.data, left.len) == 0) return BULLA_OK;
+    return bulla_fail(call, BULLA_EINTEGRITY, "the store opened the data key to other bytes");
 }
 
 static bool unwrap_step(struct run *run)
@@ -162,8 +163,7 @@ static bool unwrap_step(struct run *run)
     bulla_call *call = &run->cli->call;
     int64_t since = begin(run);
     bulla_status status = bulla_provider_unwrap(run->provider, call, run->context, run->wrapped, &opened);
-    if (status == BULLA_OK && !same(run->dek, opened))
-        status = bulla_fail(call, BULLA_EINTEGRITY, "the store opened the data key to other bytes");
+    if (status == BULLA_OK) status = cli_datakey_compare(call, run->dek, opened);
     note(run, CLI_STEP_UNWRAP, status == BULLA_OK ? CLI_STEP_OK : CLI_STEP_FAILED, status, since);
     return status == BULLA_OK;
 }

@@ -49,6 +49,9 @@ void cli_probe_run(struct cli *cli, bulla *house, const char *address, uint32_t 
 
 const char *cli_step_label(enum cli_step_name name);
 
+/* Whether a data key came back as the bytes that it was; EINTEGRITY. */
+bulla_status cli_datakey_compare(bulla_call *call, const bulla_secret *made, const bulla_secret *opened);
+
 /* What to do about a step that failed; one sentence. */
 const char *cli_step_remedy(enum cli_step_name name, bulla_status status);
 
