@@ -3,6 +3,7 @@
 #include "base/context.h"
 #include "base/mem.h"
 #include "crypto/kdf.h"
+#include "envelope/buffer.h"
 #include "keystore/container.h"
 #include "keystore/state_text.h"
 
@@ -19,48 +20,36 @@
 /* A source that remembers what was read from it until it is rewound, and gives it once more. */
 typedef struct rewound {
     const bulla_source *inner;
-    const bulla_env *env;
-    uint8_t *bytes;
-    size_t len, cap, at;
+    bulla_buffer read;
+    size_t at;
     bool replaying;
 } rewound;
 
 static void rewound_done(rewound *self)
 {
-    bulla_free(self->env, self->bytes);
+    bulla_buffer_done(&self->read);
 }
 
-static bulla_status remember(rewound *self, bulla_call *call, bulla_view bytes)
+/* What was read, or a piece of what comes: whoever hands it on has bounded the whole. */
+static bulla_status keep(bulla_buffer *to, bulla_call *call, bulla_view bytes)
 {
-    void *memory = NULL;
-    if (bytes.len == 0) return BULLA_OK;
-    if (self->cap - self->len < bytes.len) {
-        size_t cap = 2 * (self->len + bytes.len);
-        BULLA_TRY(bulla_alloc(call, cap, &memory));
-        bulla_copy(memory, self->bytes, self->len);
-        bulla_free(self->env, self->bytes);
-        self->bytes = memory;
-        self->cap = cap;
-    }
-    bulla_copy(self->bytes + self->len, bytes.data, bytes.len);
-    self->len += bytes.len;
-    return BULLA_OK;
+    return bytes.len == 0 ? BULLA_OK : bulla_buffer_append(to, call, bytes, SIZE_MAX);
 }
 
 static bulla_status rewound_read(void *arg, bulla_call *call, uint8_t *buf, size_t len, size_t *out_len)
 {
     rewound *self = arg;
-    size_t left = self->len - self->at;
+    size_t left = self->read.len - self->at;
     if (self->replaying && left != 0) {
         size_t take = left < len ? left : len;
-        memcpy(buf, self->bytes + self->at, take);
+        memcpy(buf, self->read.data + self->at, take);
         self->at += take;
         *out_len = take;
         return BULLA_OK;
     }
     size_t got = 0;
     BULLA_TRY(self->inner->read(self->inner->arg, call, buf, len, &got));
-    if (!self->replaying) BULLA_TRY(remember(self, call, bulla_view_of(buf, got)));
+    if (!self->replaying) BULLA_TRY(keep(&self->read, call, bulla_view_of(buf, got)));
     *out_len = got;
     return BULLA_OK;
 }
@@ -92,12 +81,8 @@ static bulla_status header_read(rewound *source, bulla_call *call, char out_addr
 /* --- the parts as they come --- */
 
 typedef struct restored {
-    const bulla_env *env;
     int fd; /* the staged database */
-    struct piece {
-        uint8_t *bytes;
-        size_t len, cap;
-    } manifest, config;
+    bulla_buffer manifest, config;
     bulla_hasher *rotation;
     bulla_container container;
 } restored;
@@ -105,26 +90,9 @@ typedef struct restored {
 static void restored_done(restored *self)
 {
     if (self->fd >= 0) (void)close(self->fd);
-    bulla_free(self->env, self->manifest.bytes);
-    bulla_free(self->env, self->config.bytes);
+    bulla_buffer_done(&self->manifest);
+    bulla_buffer_done(&self->config);
     bulla_hasher_free(self->rotation);
-}
-
-static bulla_status piece_add(restored *self, bulla_call *call, struct piece *to, bulla_view bytes)
-{
-    void *memory = NULL;
-    if (bytes.len == 0) return BULLA_OK;
-    if (to->cap - to->len < bytes.len) { /* the container has bounded the whole */
-        size_t cap = 2 * (to->len + bytes.len);
-        BULLA_TRY(bulla_alloc(call, cap, &memory));
-        bulla_copy(memory, to->bytes, to->len);
-        bulla_free(self->env, to->bytes);
-        to->bytes = memory;
-        to->cap = cap;
-    }
-    bulla_copy(to->bytes + to->len, bytes.data, bytes.len);
-    to->len += bytes.len;
-    return BULLA_OK;
 }
 
 static bulla_status file_add(restored *self, bulla_call *call, bulla_view bytes)
@@ -142,9 +110,9 @@ static bulla_status part_take(void *arg, bulla_call *call, bulla_part part, bull
 {
     restored *self = arg;
     switch (part) {
-    case BULLA_PART_MANIFEST: return piece_add(self, call, &self->manifest, bytes);
+    case BULLA_PART_MANIFEST: return keep(&self->manifest, call, bytes);
     case BULLA_PART_KEYSTORE: return file_add(self, call, bytes);
-    case BULLA_PART_CONFIG: return piece_add(self, call, &self->config, bytes);
+    case BULLA_PART_CONFIG: return keep(&self->config, call, bytes);
     case BULLA_PART_ROTATION: return bulla_hasher_write(self->rotation, call, bytes);
     case BULLA_PART_END: break;
     }
@@ -161,7 +129,7 @@ static bulla_status sink_write(void *arg, bulla_call *call, uint64_t offset, bul
 static bulla_status message_read(const bulla_restore_plan *plan, bulla_call *call, const bulla_source *source,
                                  restored *into)
 {
-    __attribute__((cleanup(rewound_done))) rewound again = {.inner = source, .env = bulla_env_of(call)};
+    __attribute__((cleanup(rewound_done))) rewound again = {.inner = source};
     BULLA_AUTO(bulla_provider) *root = NULL;
     char address[BULLA_MAX_ADDRESS + 1];
     const bulla_pair require = {bulla_view_text("bulla-backup"), bulla_view_text("1")};
@@ -200,11 +168,11 @@ static bulla_status rotation_compare(bulla_db *db, bulla_call *call, bulla_hashe
                : bulla_fail(call, BULLA_ECORRUPT, "the backup's rotation state is not that of its keystore");
 }
 
-static bulla_status manifest_compare(bulla_db *db, bulla_call *call, const struct piece *said)
+static bulla_status manifest_compare(bulla_db *db, bulla_call *call, const bulla_buffer *said)
 {
     bulla_manifest found;
     BULLA_TRY(bulla_manifest_read(db, call, &found));
-    if (said->len <= found.created_at || memcmp(said->bytes, found.text, found.created_at) != 0)
+    if (said->len <= found.created_at || memcmp(said->data, found.text, found.created_at) != 0)
         return bulla_fail(call, BULLA_ECORRUPT, "the backup's manifest does not describe its keystore");
     return BULLA_OK;
 }
@@ -271,7 +239,7 @@ bulla_status bulla_store_restore(bulla_call *call, const bulla_restore_plan *pla
                                  bulla_bytes *out_config)
 {
     BULLA_FOLDER(folder);
-    __attribute__((cleanup(restored_done))) restored into = {.env = bulla_env_of(call), .fd = -1};
+    __attribute__((cleanup(restored_done))) restored into = {.fd = -1};
     into.container = (bulla_container){.visit = part_take, .arg = &into};
     BULLA_TRY(bulla_folder_check(call, plan->path, false));
     BULLA_TRY(bulla_hasher_new(call, BULLA_SHA256, &into.rotation));
@@ -279,6 +247,6 @@ bulla_status bulla_store_restore(bulla_call *call, const bulla_restore_plan *pla
     BULLA_TRY(bulla_folder_check(call, plan->path, false));
     BULLA_TRY(restore_into(plan, call, &folder, source, &into));
     if (out_config == NULL) return BULLA_OK;
-    *out_config = (bulla_bytes){BULLA_TAKE(into.config.bytes), into.config.len, into.env};
+    *out_config = (bulla_bytes){BULLA_TAKE(into.config.data), into.config.len, bulla_env_of(call)};
     return BULLA_OK;
 }
