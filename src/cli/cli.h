@@ -169,6 +169,9 @@ void cli_progress_end(struct cli_progress *progress); /* clears the bar */
 bulla_status cli_config_open(struct cli *cli, const bulla_settings **out_settings);
 bulla_status cli_house_open(struct cli *cli, bulla **out_house);
 
+/* Whether kms:NAME of a configured store means a key; the keys of others are meant by their own addresses. */
+bool cli_store_names_key(const bulla_kms_config *store);
+
 /* Providers by address: those of the repeated option `name`, else, where `defaults`, the configured recipients. */
 struct cli_providers {
     bulla_provider *list[BULLA_MAX_RECIPIENTS];

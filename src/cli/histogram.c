@@ -75,18 +75,22 @@ static double ms(const struct cli_histogram *histogram, unsigned percent)
     return (double)cli_histogram_quantile_ns(histogram, percent) / 1e6;
 }
 
-json_t *cli_histogram_json(const struct cli_histogram *histogram, const char *name)
+/* What lies in each bucket that is not empty; not cumulated. */
+static json_t *buckets_json(const struct cli_histogram *histogram)
 {
-    return json_pack("{s:s, s:I, s:f, s:f, s:f, s:f, s:f}", "name", name, "count", (json_int_t)histogram->count,
-                     "mean_ms", mean_ms(histogram), "p50_ms", ms(histogram, 50), "p90_ms", ms(histogram, 90), "p99_ms",
-                     ms(histogram, 99), "max_ms", (double)histogram->max_ns / 1e6);
+    json_t *list = json_array();
+    for (size_t i = 0; i < CLI_HISTOGRAM_BUCKETS; i++)
+        if (histogram->buckets[i] != 0)
+            (void)json_array_append_new(list, json_pack("{s:f, s:I}", "up_to_ms", (double)bound_of(i) / 1e6, "count",
+                                                        (json_int_t)histogram->buckets[i]));
+    return list;
 }
 
-void cli_histogram_line(const struct cli_histogram *histogram, const char *name)
+json_t *cli_histogram_json(const struct cli_histogram *histogram, const char *name)
 {
-    (void)printf("  %-72s %8llu  p50 %8.2f  p90 %8.2f  p99 %8.2f  max %8.2f ms\n", name,
-                 (unsigned long long)histogram->count, ms(histogram, 50), ms(histogram, 90), ms(histogram, 99),
-                 (double)histogram->max_ns / 1e6);
+    return json_pack("{s:s, s:I, s:f, s:f, s:f, s:f, s:f, s:o}", "name", name, "count", (json_int_t)histogram->count,
+                     "mean_ms", mean_ms(histogram), "p50_ms", ms(histogram, 50), "p90_ms", ms(histogram, 90), "p99_ms",
+                     ms(histogram, 99), "max_ms", (double)histogram->max_ns / 1e6, "buckets", buckets_json(histogram));
 }
 
 /* A row for every half power of two in which something lies. */
@@ -107,8 +111,8 @@ void cli_histogram_draw(const struct cli_histogram *histogram, const struct cli 
         if (len == 0 && rows[row] != 0) len = 1;
         memset(bar, '#', len);
         bar[len] = '\0';
-        (void)printf("  %10.3f ms %8llu %s%s%s\n", (double)bound_of(row * 4 + 3) / 1e6, (unsigned long long)rows[row],
-                     cli_paint(cli, CLI_GREEN), bar, cli_paint(cli, CLI_PLAIN));
+        (void)printf("  %10.3f ms %8llu%s%s%s%s\n", (double)bound_of(row * 4 + 3) / 1e6, (unsigned long long)rows[row],
+                     len == 0 ? "" : " ", cli_paint(cli, CLI_GREEN), bar, cli_paint(cli, CLI_PLAIN));
     }
     (void)printf("  p50 %.2f ms, p90 %.2f ms, p99 %.2f ms, longest %.2f ms\n\n", ms(histogram, 50), ms(histogram, 90),
                  ms(histogram, 99), (double)histogram->max_ns / 1e6);

@@ -20,11 +20,10 @@ void cli_histogram_take(struct cli_histogram *histogram, const bulla_metric_samp
 
 int64_t cli_histogram_quantile_ns(const struct cli_histogram *histogram, unsigned percent);
 
-/* {"name", "count", "mean_ms", "p50_ms", "p90_ms", "p99_ms", "max_ms"} */
+/* {"name", "count", "mean_ms", "p50_ms", "p90_ms", "p99_ms", "max_ms", "buckets": [{"up_to_ms", "count"}, …]} */
 json_t *cli_histogram_json(const struct cli_histogram *histogram, const char *name);
 
-/* One line of figures; bars. */
-void cli_histogram_line(const struct cli_histogram *histogram, const char *name);
+/* Bars, and a line of figures. */
 void cli_histogram_draw(const struct cli_histogram *histogram, const struct cli *cli);
 
 #endif

@@ -71,6 +71,13 @@ bulla_status cli_house_open(struct cli *cli, bulla **out_house)
     return BULLA_OK;
 }
 
+bool cli_store_names_key(const bulla_kms_config *store)
+{
+    if (strcmp(store->provider, "aws") == 0) return store->key_id != NULL;
+    if (strcmp(store->provider, "pkcs11") == 0) return store->uri != NULL;
+    return store->key_name != NULL;
+}
+
 void cli_providers_done(struct cli_providers *providers)
 {
     for (size_t i = 0; i < providers->num; i++)

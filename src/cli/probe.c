@@ -41,6 +41,23 @@ const char *cli_step_label(enum cli_step_name name)
 
 /* --- the houses --- */
 
+static bool is_among(const bulla_kms_config *stores, size_t num, const char *word)
+{
+    for (size_t i = 0; i < num; i++)
+        if (strcmp(stores[i].provider, word) == 0 || strcmp(stores[i].name, word) == 0) return true;
+    return false;
+}
+
+/* The stores that the environment alone configures, under the names that they have then. */
+static size_t unnamed_add(bulla_kms_config *stores, size_t num)
+{
+    static const char *const kinds[] = {"vault", "aws", "azure", "gcp", "pkcs11"};
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0] && num < BULLA_MAX_KMS; i++)
+        if (!is_among(stores, num, kinds[i]))
+            stores[num++] = (bulla_kms_config){.size = sizeof *stores, .name = kinds[i], .provider = kinds[i]};
+    return num;
+}
+
 bulla_status cli_plain_house_open(struct cli *cli, bulla **out_house)
 {
     static const bulla_cache_options no_cache = {.size = sizeof no_cache};
@@ -48,8 +65,10 @@ bulla_status cli_plain_house_open(struct cli *cli, bulla **out_house)
     bulla_kms_config plain[BULLA_MAX_KMS];
     CLI_TRY(cli_config_open(cli, &settings));
     bulla_options options = settings->options;
-    for (size_t i = 0; i < options.num_kms && i < BULLA_MAX_KMS; i++) {
+    for (size_t i = 0; i < options.num_kms; i++) /* no more than BULLA_MAX_KMS: the configuration was read */
         plain[i] = options.kms[i];
+    options.num_kms = unnamed_add(plain, options.num_kms);
+    for (size_t i = 0; i < options.num_kms; i++) {
         plain[i].cache = &no_cache;
         plain[i].retry.disabled = true;
         plain[i].breaker.disabled = true;
@@ -122,16 +141,29 @@ static bool reach_step(struct run *run)
     return false;
 }
 
+/* Whether the answer is that of a store which knows us: not an outage, of the store or of where we log in, and not a
+ * mistake that was found before anybody was asked. */
+static bool knows_us(const bulla_call *call, bulla_status status)
+{
+    if (is_outage(status) || status == BULLA_EAUTHN || status == BULLA_ENOFILE || status == BULLA_EIO) return false;
+    return (status != BULLA_ECONFIG && status != BULLA_EINVAL) || call->native != 0;
+}
+
+/* The first description brings the login with it, and the second one is without. */
+static bool authenticate_step(struct run *run)
+{
+    int64_t since = begin(run);
+    bulla_status status = bulla_provider_describe(run->provider, &run->cli->call, &run->probe->info);
+    bool known = knows_us(&run->cli->call, status);
+    note(run, CLI_STEP_AUTHENTICATE, known ? CLI_STEP_OK : CLI_STEP_FAILED, known ? BULLA_OK : status, since);
+    return known;
+}
+
 /* A least privilege that does not let us describe is no fault. */
 static bool describe_step(struct run *run)
 {
     int64_t since = begin(run);
     bulla_status status = bulla_provider_describe(run->provider, &run->cli->call, &run->probe->info);
-    if (status == BULLA_EAUTHN) {
-        note(run, CLI_STEP_AUTHENTICATE, CLI_STEP_FAILED, status, since);
-        return false;
-    }
-    note(run, CLI_STEP_AUTHENTICATE, CLI_STEP_OK, BULLA_OK, since);
     bool unsaid = status == BULLA_EAUTHZ || status == BULLA_EUNSUPPORTED;
     note(run, CLI_STEP_DESCRIBE,
          status == BULLA_OK ? CLI_STEP_OK
@@ -189,8 +221,8 @@ void cli_probe_run(struct cli *cli, bulla *house, const char *address, uint32_t 
     memset(out_probe, 0, sizeof *out_probe);
     out_probe->address = address;
     CLI_AUTO(run_done) struct run run = {.cli = cli, .house = house, .probe = out_probe, .timeout_ms = timeout_ms};
-    out_probe->ok = open_step(&run) && reach_step(&run) && describe_step(&run) && wrap_step(&run) &&
-                    unwrap_step(&run) && context_step(&run);
+    out_probe->ok = open_step(&run) && reach_step(&run) && authenticate_step(&run) && describe_step(&run) &&
+                    wrap_step(&run) && unwrap_step(&run) && context_step(&run);
     bulla_call_deadline_set(&cli->call, 0);
 }
 

@@ -82,13 +82,12 @@ static bulla_status work_all(struct cli *cli, struct worker *workers, size_t num
 struct phases {
     struct cli *cli;
     json_t *list;
-    bool any;
 };
 
 static bulla_status phase_show(void *arg, bulla_call *call, const bulla_metric_sample *sample)
 {
     (void)call;
-    struct phases *phases = arg;
+    const struct phases *phases = arg;
     bool phase = strcmp(sample->name, "bulla_kms_phase_seconds") == 0;
     if ((!phase && strcmp(sample->name, "bulla_kms_request_seconds") != 0) || sample->count == 0) return BULLA_OK;
     struct cli_histogram histogram;
@@ -99,16 +98,16 @@ static bulla_status phase_show(void *arg, bulla_call *call, const bulla_metric_s
         (void)json_array_append_new(phases->list, cli_histogram_json(&histogram, label));
         return BULLA_OK;
     }
-    if (!phases->any) (void)printf("\nrequests and their phases\n");
-    phases->any = true;
-    cli_histogram_line(&histogram, label);
+    (void)printf("%s%s%s: %llu\n", cli_paint(phases->cli, CLI_BOLD), label, cli_paint(phases->cli, CLI_PLAIN),
+                 (unsigned long long)histogram.count);
+    cli_histogram_draw(&histogram, phases->cli);
     return BULLA_OK;
 }
 
 static bulla_status show(struct cli *cli, bulla *house, const char *address, const struct worker *all, double seconds)
 {
     CLI_AUTO(cli_json_done) json_t *calls = json_array(), *list = json_array();
-    struct phases phases = {cli, list, false};
+    struct phases phases = {cli, list};
     for (int call = 0; call < NUM_CALLS; call++) {
         const struct cli_histogram *histogram = &all->calls[call];
         if (cli->json) {
@@ -140,12 +139,12 @@ static bulla_status run(struct cli *cli, int argc, char **argv)
     CLI_TRY(cli_duration(cli, "duration", 1, 86400, 10, &seconds));
     CLI_TRY(cli_number(cli, "jobs", 1, MAX_THREADS, 1, &threads));
     CLI_TRY(cli_config_open(cli, &settings));
-    if (address == NULL && settings->options.num_kms == 0)
-        return cli_usage(cli, "no key store is configured: give an ADDRESS or a section kms");
-    if (address == NULL) {
-        (void)snprintf(usual, sizeof usual, "kms:%s", settings->options.kms[0].name);
+    for (size_t i = 0; address == NULL && i < settings->options.num_kms; i++) {
+        if (!cli_store_names_key(&settings->options.kms[i])) continue;
+        (void)snprintf(usual, sizeof usual, "kms:%s", settings->options.kms[i].name);
         address = usual;
     }
+    if (address == NULL) return cli_usage(cli, "no key store is configured: give an ADDRESS or a section kms");
     CLI_TRY(cli_plain_house_open(cli, &house));
     CLI_TRY(bulla_provider_open(house, &cli->call, address, &provider));
     const int64_t start = cli_clock_ns();

@@ -139,7 +139,7 @@ static bulla_status stores_open(struct cli *cli, struct cli_providers *stores, c
     for (size_t i = 0; i < settings->options.num_kms; i++) {
         char address[48];
         (void)snprintf(address, sizeof address, "kms:%s", settings->options.kms[i].name);
-        if (is_among(recipients, address)) continue;
+        if (!cli_store_names_key(&settings->options.kms[i]) || is_among(recipients, address)) continue;
         if (bulla_provider_open(house, &cli->call, address, &stores->list[stores->num]) != BULLA_OK)
             cli_report(cli, address);
         else

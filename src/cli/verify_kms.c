@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* bulla verify kms */
 #include "cli/probe.h"
+#include "cli/shown.h"
 #include "cli/verify.h"
 
 #include <string.h>
@@ -15,7 +16,7 @@ static json_t *step_json(const struct cli_probe *probe, enum cli_step_name name)
                               (double)step->ns / 1e6);
     if (shown == NULL || step->status == BULLA_OK) return shown;
     (void)json_object_set_new(shown, "status", json_string(bulla_status_name(step->status)));
-    (void)json_object_set_new(shown, "cause", json_string(step->why));
+    (void)json_object_set_new(shown, "cause", cli_json_path(step->why));
     (void)json_object_set_new(shown, "remedy", json_string(cli_step_remedy(name, step->status)));
     return shown;
 }
@@ -25,21 +26,24 @@ static json_t *probe_json(const struct cli_probe *probe)
     json_t *steps = json_array();
     for (enum cli_step_name name = CLI_STEP_OPEN; name < CLI_NUM_STEPS; name++)
         (void)json_array_append_new(steps, step_json(probe, name));
-    return json_pack("{s:s, s:b, s:o}", "address", probe->address, "ok", probe->ok, "steps", steps);
+    return json_pack("{s:o, s:b, s:o}", "address", cli_json_path(probe->address), "ok", probe->ok, "steps", steps);
 }
 
 static void probe_print(const struct cli *cli, const struct cli_probe *probe)
 {
     static const char *const words[] = {"-", "ok", "not told", "FAILED"};
     static const enum cli_paint paints[] = {CLI_PLAIN, CLI_GREEN, CLI_YELLOW, CLI_RED};
-    (void)printf("%s%s%s\n", cli_paint(cli, CLI_BOLD), probe->address, cli_paint(cli, CLI_PLAIN));
+    char shown[CLI_SHOWN]; /* what stores and command lines say */
+    (void)printf("%s%s%s\n", cli_paint(cli, CLI_BOLD), cli_shown_text(probe->address, false, shown, sizeof shown),
+                 cli_paint(cli, CLI_PLAIN));
     for (enum cli_step_name name = CLI_STEP_OPEN; name < CLI_NUM_STEPS; name++) {
         const struct cli_step *step = &probe->steps[name];
         if (step->result == CLI_STEP_SKIPPED) continue;
         (void)printf("  %-22s %s%-8s%s %9.2f ms\n", cli_step_label(name), cli_paint(cli, paints[step->result]),
                      words[step->result], cli_paint(cli, CLI_PLAIN), (double)step->ns / 1e6);
         if (step->status == BULLA_OK) continue;
-        (void)printf("    cause:  %s (%s)\n", step->why, bulla_status_name(step->status));
+        (void)printf("    cause:  %s (%s)\n", cli_shown_text(step->why, false, shown, sizeof shown),
+                     bulla_status_name(step->status));
         if (step->result == CLI_STEP_FAILED) (void)printf("    remedy: %s\n", cli_step_remedy(name, step->status));
     }
 }
@@ -49,6 +53,7 @@ static size_t configured(const bulla_settings *settings, char names[BULLA_MAX_KM
 {
     size_t num = 0;
     for (size_t i = 0; i < settings->options.num_kms; i++) {
+        if (!cli_store_names_key(&settings->options.kms[i])) continue;
         (void)snprintf(names[i], 40, "kms:%s", settings->options.kms[i].name);
         addresses[num++] = names[i];
     }
@@ -98,6 +103,8 @@ static bulla_status kms_run(struct cli *cli, int argc, char **argv)
     for (size_t i = 0; i < num; i++)
         addresses[i] = argv[i];
     if (num == 0) num = configured(settings, names, addresses);
+    if (num == 0 && settings->options.num_kms != 0)
+        return cli_usage(cli, "no store of the configuration names a key: give an ADDRESS");
     if (num == 0) return cli_usage(cli, "no key store is configured: give an ADDRESS or a section kms");
     return run_all(cli, addresses, num);
 }

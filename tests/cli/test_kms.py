@@ -1,0 +1,133 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What the verbs for key stores say of a store on its bad days: a Vault of one key, as far as these verbs ask it."""
+import base64
+import http.server
+import json
+import os
+import re
+import threading
+import unittest
+
+from command import CALLER, RETRY, CommandTest
+
+
+class Vault(http.server.ThreadingHTTPServer):
+    """Answers to whoever logs in or has the token; `broken` has paths that are answered with 503."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Answer)
+        self.broken, self.seen, self.wrapped = set(), [], {}
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def answer(self, path, body):
+        self.seen.append(path)
+        if path in self.broken:
+            return 503, {"errors": []}
+        if path == "sys/health":
+            return 200, {"initialized": True, "sealed": False, "standby": False, "version": "2.4.0"}
+        if path == "auth/approle/login":
+            return 200, {"auth": {"client_token": "s.login", "lease_duration": 3600, "renewable": True}}
+        if path == "auth/token/lookup-self":
+            return 200, {"data": {"ttl": 0, "renewable": False}}
+        if path == "transit/keys/app":
+            return 200, {"data": {"type": "aes256-gcm96", "latest_version": 1, "keys": {"1": 1700000000}}}
+        if path == "transit/datakey/plaintext/app":
+            text = f"vault:v1:{base64.b64encode(os.urandom(60)).decode()}"
+            self.wrapped[text] = base64.b64encode(os.urandom(32)).decode(), body.get("associated_data", "")
+            return 200, {"data": {"ciphertext": text, "plaintext": self.wrapped[text][0]}}
+        if path == "transit/decrypt/app":
+            plaintext, bound = self.wrapped[body["ciphertext"]]
+            if bound == body.get("associated_data", ""):
+                return 200, {"data": {"plaintext": plaintext}}
+            return 400, {"errors": ["cipher: message authentication failed"]}
+        return 404, {"errors": []}
+
+
+class Answer(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1  # head and body go together
+
+    def do_GET(self):
+        length = int(self.headers.get("Content-Length", 0))
+        body = json.loads(self.rfile.read(length)) if length else {}
+        status, said = self.server.answer(self.path.removeprefix("/v1/").split("?")[0], body)
+        text = json.dumps(said).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    do_POST = do_GET
+
+    def log_message(self, *_):
+        pass
+
+
+class Kms(CommandTest):
+    def setUp(self):
+        super().setUp()
+        self.vault = Vault()
+        self.addCleanup(self.vault.server_close)
+        self.addCleanup(self.vault.shutdown)
+        self.address = f"http://127.0.0.1:{self.vault.server_port}"
+
+    def configure(self, text):
+        folder = self.home / ".config/bulla"
+        folder.mkdir(parents=True)
+        (folder / "bulla.yaml").write_text(text)
+
+    def verify(self, *args, status=0, **options):
+        """{step: what is said of it} of the only key."""
+        (said,) = self.bulla_json("verify", "kms", *args, status=status, **options)
+        (key,) = said["keys"]
+        return {step["step"]: step for step in key["steps"]}
+
+    def test_a_login_that_does_not_work_is_the_step_that_failed(self):
+        self.configure(f"kms: {{main: {{provider: vault, address: '{self.address}', role_id: r, key_name: app}}}}\n")
+        self.assertEqual({step["result"] for step in self.verify().values()}, {"ok"})
+        self.vault.broken.add("auth/approle/login")
+        steps = self.verify(status=RETRY)
+        self.assertEqual([steps[name]["result"] for name in ("reach", "authenticate", "describe")], ["ok", "failed", "skipped"])
+        self.assertIn("login", steps["authenticate"]["cause"])
+
+    def test_no_credentials_are_no_login(self):
+        steps = self.verify("vault:transit/keys/app", status=CALLER, env={**self.env, "VAULT_ADDR": self.address})
+        self.assertEqual([steps[name]["result"] for name in ("reach", "authenticate", "describe")], ["ok", "failed", "skipped"])
+        self.assertIn("no credentials", steps["authenticate"]["cause"])
+
+    def test_a_key_that_is_not_there_is_told_by_a_store_that_knows_us(self):
+        env = {**self.env, "VAULT_ADDR": self.address, "VAULT_TOKEN": "s.token"}
+        steps = self.verify("vault:transit/keys/other", status=CALLER, env=env)
+        self.assertEqual([steps[name]["result"] for name in ("authenticate", "describe", "wrap")], ["ok", "failed", "skipped"])
+
+    def test_what_the_environment_alone_configures_is_asked_once_too(self):
+        self.vault.broken.add("transit/datakey/plaintext/app")
+        env = {**self.env, "VAULT_ADDR": self.address, "VAULT_TOKEN": "s.token"}
+        self.verify("vault:transit/keys/app", status=RETRY, env=env)
+        self.bulla("kms", "test", "--key", "vault:transit/keys/app", status=RETRY, env=env)
+        self.assertEqual(self.vault.seen.count("transit/datakey/plaintext/app"), 2)
+
+    def test_a_store_that_names_no_key_is_not_asked_for_one(self):
+        self.configure(f"kms: {{main: {{provider: vault, address: '{self.address}', token: t}}}}\n"
+                       f"cache: {{enabled: true}}\nrecipients: ['{self.key}']\n")
+        self.assertEqual(self.verify()["wrap"]["result"], "ok")
+        self.assertEqual(self.vault.seen, [])
+        self.assertIn(self.key, self.bulla("stats", "cache").decode())
+        self.assertEqual(self.stderr, "")
+
+    def test_a_profile_has_a_histogram_of_each_call_and_phase(self):
+        self.configure(f"kms: {{main: {{provider: vault, address: '{self.address}', token: t, key_name: app}}}}\n")
+        (said,) = self.bulla_json("profile", "kms", "--duration", "1s")
+        names = [entry["name"] for entry in said["requests"]]
+        for phase in ("dns", "connect", "server", "transfer"):
+            self.assertTrue(any(f'phase="{phase}"' in name for name in names), phase)
+        for entry in said["calls"] + said["requests"]:
+            self.assertEqual(sum(bucket["count"] for bucket in entry["buckets"]), entry["count"], entry["name"])
+        drawn = self.bulla("profile", "kms", "--duration", "1s").decode()
+        self.assertRegex(drawn, re.compile(r'phase="server"\}: \d+\n( +[\d.]+ ms +\d+( #+)?\n)+  p50 '))
+
+
+if __name__ == "__main__":
+    unittest.main()
