@@ -3,60 +3,34 @@
 #include "base/bytes.h"
 #include "base/metrics.h"
 #include "base/secret.h"
-#include "cmocka_all.h"
-#include "fakes/fake_env.h"
-#include "fakes/memory_provider.h"
-#include "fakes/scripted_provider.h"
 #include "provider/wrappers.h"
+#include "store_kit.h"
 
 #include <pthread.h>
 
-static fake_env fake;
-static bulla_call call;
-static bulla_provider *memory, *key;
-static scripted_provider *script;
-static bulla_wrapped *wrapped;
 static bulla_metrics *metrics;
 
 static void breaker_open(bulla_breaker_options options)
 {
     const bulla_wrapper_site site = {"store=\"test\"", metrics};
-    assert_ok(bulla_breaker_new(&call, &script->base.base, &options, &site, &key));
+    assert_ok(bulla_breaker_new(&kit.call, &kit.script->base.base, &options, &site, &kit.key));
 }
 
 static int setup(void **state)
 {
-    (void)state;
-    fake_env_init(&fake);
-    bulla_call_init(&call, &fake.env);
-    key = NULL;
-    BULLA_AUTO(bulla_secret) *dek = NULL;
-    return bulla_metrics_new(&call, &metrics) != BULLA_OK ||
-           memory_provider_new(&call, "key", 1, &memory) != BULLA_OK ||
-           scripted_provider_new(&call, memory, &fake, &script) != BULLA_OK ||
-           bulla_provider_datakey(memory, &call, NULL, 32, &dek, &wrapped) != BULLA_OK;
+    return kit_start(state) != 0 || bulla_metrics_new(&kit.call, &metrics) != BULLA_OK;
 }
 
 static int teardown(void **state)
 {
-    (void)state;
-    bulla_provider_unref(key);
-    bulla_provider_unref(&script->base.base);
-    bulla_provider_unref(memory);
-    bulla_wrapped_free(wrapped);
+    bulla_provider_unref(BULLA_TAKE(kit.key));
     bulla_metrics_unref(metrics);
-    return fake.num_live != 0;
-}
-
-static bulla_status unwrap_with(bulla_call *with)
-{
-    BULLA_AUTO(bulla_secret) *dek = NULL;
-    return bulla_provider_unwrap(key, with, NULL, wrapped, &dek);
+    return kit_stop(state);
 }
 
 static bulla_status unwrap(void)
 {
-    return unwrap_with(&call);
+    return kit_unwrap(0);
 }
 
 static uint64_t gauge(void)
@@ -68,27 +42,27 @@ static void answer_times(bulla_status status, int num)
 {
     const scripted_step step = {.status = status};
     for (int i = 0; i < num; i++) {
-        scripted_provider_play(script, &step, 1);
+        scripted_provider_play(kit.script, &step, 1);
         assert_status(unwrap(), status);
-        assert_int_equal(script->num_calls, 1);
+        assert_int_equal(kit.script->num_calls, 1);
     }
-    scripted_provider_play(script, NULL, 0);
+    scripted_provider_play(kit.script, NULL, 0);
 }
 
 static void assert_open(void)
 {
     assert_status(unwrap(), BULLA_EUNAVAIL);
-    assert_int_equal(script->num_calls, 0);
-    assert_non_null(strstr(call.why, "is not asked for the next"));
-    assert_true(call.retry_after_ms > 0);
+    assert_int_equal(kit.script->num_calls, 0);
+    assert_non_null(strstr(kit.call.why, "is not asked for the next"));
+    assert_true(kit.call.retry_after_ms > 0);
     assert_int_equal(gauge(), 2);
 }
 
 static void assert_closed(void)
 {
-    scripted_provider_play(script, NULL, 0);
+    scripted_provider_play(kit.script, NULL, 0);
     assert_ok(unwrap());
-    assert_int_equal(script->num_calls, 1);
+    assert_int_equal(kit.script->num_calls, 1);
     assert_int_equal(gauge(), 0);
 }
 
@@ -99,7 +73,7 @@ static void test_it_opens_when_most_requests_fail(void **state)
     answer_times(BULLA_OK, 5);
     answer_times(BULLA_EUNAVAIL, 5);
     assert_open();
-    assert_int_equal(fake.num_logged, 1);
+    assert_int_equal(kit.fake.num_logged, 1);
 }
 
 static void test_it_stays_closed_while_fewer_fail(void **state)
@@ -116,11 +90,11 @@ static void test_a_few_requests_decide_nothing(void **state)
     (void)state;
     breaker_open((bulla_breaker_options){.min_calls = 20});
     answer_times(BULLA_EUNAVAIL, 19);
-    scripted_provider_play(script, NULL, 0);
-    memory_provider_down_set(memory, true);
+    scripted_provider_play(kit.script, NULL, 0);
+    memory_provider_down_set(kit.memory, true);
     assert_status(unwrap(), BULLA_EUNAVAIL);
-    assert_int_equal(script->num_calls, 1);
-    scripted_provider_play(script, NULL, 0);
+    assert_int_equal(kit.script->num_calls, 1);
+    scripted_provider_play(kit.script, NULL, 0);
     assert_open();
 }
 
@@ -142,7 +116,7 @@ static void test_failures_are_forgotten_with_the_window(void **state)
     (void)state;
     breaker_open((bulla_breaker_options){.window_ms = 10000});
     answer_times(BULLA_EUNAVAIL, 9);
-    fake_env_advance_ms(&fake, 11000); /* another slice of the ring: the old one is still in it */
+    fake_env_advance_ms(&kit.fake, 11000); /* another slice of the ring: the old one is still in it */
     answer_times(BULLA_EUNAVAIL, 9);
     assert_closed();
 }
@@ -156,7 +130,7 @@ static void test_each_kind_of_failure_counts(void **state)
         breaker_open((bulla_breaker_options){0});
         answer_times(kinds[i], 10);
         assert_open();
-        bulla_provider_unref(BULLA_TAKE(key));
+        bulla_provider_unref(BULLA_TAKE(kit.key));
     }
 }
 
@@ -175,9 +149,9 @@ static void test_a_probe_that_succeeds_closes_it(void **state)
     (void)state;
     breaker_open((bulla_breaker_options){.open_ms = 1000});
     answer_times(BULLA_EUNAVAIL, 10);
-    fake_env_advance_ms(&fake, 999);
+    fake_env_advance_ms(&kit.fake, 999);
     assert_open();
-    fake_env_advance_ms(&fake, 502); /* half as much again is the most that chance adds */
+    fake_env_advance_ms(&kit.fake, 502); /* half as much again is the most that chance adds */
     assert_closed();
     answer_times(BULLA_EUNAVAIL, 9); /* and begins with an empty window */
     assert_closed();
@@ -188,7 +162,7 @@ static void test_a_probe_that_is_refused_closes_it_too(void **state)
     (void)state;
     breaker_open((bulla_breaker_options){.open_ms = 1000});
     answer_times(BULLA_EUNAVAIL, 10);
-    fake_env_advance_ms(&fake, 1501);
+    fake_env_advance_ms(&kit.fake, 1501);
     answer_times(BULLA_ENOKEY, 1);
     assert_closed();
 }
@@ -199,7 +173,7 @@ static void test_a_probe_that_fails_opens_it_again(void **state)
     breaker_open((bulla_breaker_options){.open_ms = 1000});
     answer_times(BULLA_EUNAVAIL, 10);
     for (int i = 0; i < 3; i++) {
-        fake_env_advance_ms(&fake, 1501);
+        fake_env_advance_ms(&kit.fake, 1501);
         answer_times(BULLA_EDEADLINE, 1);
         assert_open();
     }
@@ -210,7 +184,7 @@ static void test_a_cancelled_probe_says_nothing(void **state)
     (void)state;
     breaker_open((bulla_breaker_options){.open_ms = 1000});
     answer_times(BULLA_EUNAVAIL, 10);
-    fake_env_advance_ms(&fake, 1501);
+    fake_env_advance_ms(&kit.fake, 1501);
     answer_times(BULLA_ECANCELLED, 1);
     assert_closed();
 }
@@ -221,12 +195,12 @@ static void test_the_store_may_ask_for_a_longer_rest(void **state)
     breaker_open((bulla_breaker_options){.open_ms = 1000});
     answer_times(BULLA_EUNAVAIL, 9);
     const scripted_step step = {.status = BULLA_ETHROTTLED, .retry_after_ms = 30000};
-    scripted_provider_play(script, &step, 1);
+    scripted_provider_play(kit.script, &step, 1);
     assert_status(unwrap(), BULLA_ETHROTTLED);
-    scripted_provider_play(script, NULL, 0);
-    fake_env_advance_ms(&fake, 29999);
+    scripted_provider_play(kit.script, NULL, 0);
+    fake_env_advance_ms(&kit.fake, 29999);
     assert_open();
-    fake_env_advance_ms(&fake, 1);
+    fake_env_advance_ms(&kit.fake, 1);
     assert_closed();
 }
 
@@ -237,12 +211,12 @@ static size_t asked_during;
 static void try_during(void *arg)
 {
     bulla_call other;
-    bulla_call_init(&other, &fake.env);
+    bulla_call_init(&other, &kit.fake.env);
     (void)arg;
-    script->hook = NULL;
-    size_t before = script->num_calls;
-    during = unwrap_with(&other);
-    asked_during = script->num_calls - before;
+    kit.script->hook = NULL;
+    size_t before = kit.script->num_calls;
+    during = kit_unwrap_with(&other, 0);
+    asked_during = kit.script->num_calls - before;
     assert_int_equal(gauge(), 1);
 }
 
@@ -251,8 +225,8 @@ static void test_one_probe_at_a_time(void **state)
     (void)state;
     breaker_open((bulla_breaker_options){.open_ms = 1000});
     answer_times(BULLA_EUNAVAIL, 10);
-    fake_env_advance_ms(&fake, 1501);
-    script->hook = try_during;
+    fake_env_advance_ms(&kit.fake, 1501);
+    kit.script->hook = try_during;
     assert_ok(unwrap());
     assert_status(during, BULLA_EUNAVAIL);
     assert_int_equal(asked_during, 0);
@@ -263,20 +237,20 @@ static void test_one_probe_at_a_time(void **state)
 static void open_and_close(void *arg)
 {
     (void)arg;
-    script->hook = NULL;
+    kit.script->hook = NULL;
     answer_times(BULLA_EUNAVAIL, 10);
-    fake_env_advance_ms(&fake, 7501);
+    fake_env_advance_ms(&kit.fake, 7501);
     answer_times(BULLA_OK, 1);
     answer_times(BULLA_EUNAVAIL, 9);
     static const scripted_step step = {.status = BULLA_EUNAVAIL};
-    scripted_provider_play(script, &step, 1);
+    scripted_provider_play(kit.script, &step, 1);
 }
 
 static void test_what_was_asked_before_it_closed_says_nothing_now(void **state)
 {
     (void)state;
     breaker_open((bulla_breaker_options){0});
-    script->hook = open_and_close;
+    kit.script->hook = open_and_close;
     assert_status(unwrap(), BULLA_EUNAVAIL); /* the tenth failure, but of an earlier time */
     assert_closed();
 }
@@ -302,10 +276,10 @@ static void enter(void *arg)
 static void *ask_often(void *arg)
 {
     bulla_call own;
-    bulla_call_init(&own, &fake.env);
+    bulla_call_init(&own, &kit.fake.env);
     for (int i = 0; i < 300; i++) {
-        (void)unwrap_with(&own);
-        fake_env_advance_ms(&fake, 50);
+        (void)kit_unwrap_with(&own, 0);
+        fake_env_advance_ms(&kit.fake, 50);
     }
     return arg;
 }
@@ -316,8 +290,8 @@ static void test_threads_never_probe_together(void **state)
     pthread_t threads[8];
     breaker_open((bulla_breaker_options){.open_ms = 100});
     answer_times(BULLA_EUNAVAIL, 10);
-    memory_provider_down_set(memory, true);
-    script->hook = enter;
+    memory_provider_down_set(kit.memory, true);
+    kit.script->hook = enter;
     for (size_t i = 0; i < BULLA_LEN(threads); i++)
         assert_int_equal(pthread_create(&threads[i], NULL, ask_often, NULL), 0);
     for (size_t i = 0; i < BULLA_LEN(threads); i++)
@@ -332,8 +306,8 @@ static void test_options_are_checked(void **state)
     static const bulla_breaker_options bad[] = {{.failure_percent = 101}, {.window_ms = 19}};
     const bulla_wrapper_site site = {"", NULL};
     for (size_t i = 0; i < BULLA_LEN(bad); i++)
-        assert_status(bulla_breaker_new(&call, memory, &bad[i], &site, &key), BULLA_ECONFIG);
-    assert_null(key);
+        assert_status(bulla_breaker_new(&kit.call, kit.memory, &bad[i], &site, &kit.key), BULLA_ECONFIG);
+    assert_null(kit.key);
 }
 
 int main(void)

@@ -2,23 +2,13 @@
 /* The unwrap cache when many miss at once: one request for all of them, each with its own patience; and warming up. */
 #include "base/bytes.h"
 #include "base/secret.h"
-#include "cmocka_all.h"
-#include "fakes/fake_env.h"
-#include "fakes/memory_provider.h"
-#include "fakes/scripted_provider.h"
 #include "provider/provider.h"
+#include "store_kit.h"
 
 #include <pthread.h>
 #include <time.h>
 
-#define NUM_KEYS 50u
 #define MANY 200u
-
-static fake_env fake;
-static bulla_call call;
-static bulla_provider *memory, *cache;
-static scripted_provider *script;
-static bulla_wrapped *wrapped[NUM_KEYS];
 
 /* Those who ask the store wait here while it is closed. */
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
@@ -34,49 +24,10 @@ static void pass_gate(void *arg)
 
 static int setup(void **state)
 {
-    (void)state;
-    fake_env_init(&fake);
-    bulla_call_init(&call, &fake.env);
-    cache = NULL;
     num_at_gate = 0;
-    if (memory_provider_new(&call, "key", 1, &memory) != BULLA_OK ||
-        scripted_provider_new(&call, memory, &fake, &script) != BULLA_OK)
-        return 1;
-    script->hook = pass_gate;
-    for (size_t i = 0; i < NUM_KEYS; i++) {
-        BULLA_AUTO(bulla_secret) *dek = NULL;
-        if (bulla_provider_datakey(memory, &call, NULL, 32, &dek, &wrapped[i]) != BULLA_OK) return 1;
-    }
+    if (kit_start(state) != 0) return 1;
+    kit.script->hook = pass_gate;
     return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    bulla_provider_unref(BULLA_TAKE(cache));
-    bulla_provider_unref(&script->base.base);
-    bulla_provider_unref(memory);
-    for (size_t i = 0; i < NUM_KEYS; i++)
-        bulla_wrapped_free(BULLA_TAKE(wrapped[i]));
-    return fake.num_live != 0;
-}
-
-static void cache_open(bulla_cache_options options)
-{
-    options.size = sizeof options;
-    assert_ok(bulla_cache_new(&call, &script->base.base, &options, &cache));
-}
-
-static bulla_cache_stats stats(void)
-{
-    bulla_cache_stats got;
-    assert_ok(bulla_cache_stats_get(cache, &call, &got));
-    return got;
-}
-
-static size_t times_asked(void)
-{
-    return __atomic_load_n(&script->num_calls, __ATOMIC_RELAXED);
 }
 
 /* Waits, for twenty seconds at most. */
@@ -90,7 +41,7 @@ static void until(bool (*is_so)(size_t num), size_t num)
 
 static bool are_waiting(size_t num)
 {
-    return stats().shared_flights >= num;
+    return kit_stats().shared_flights >= num;
 }
 
 static bool are_at_gate(size_t num)
@@ -109,7 +60,7 @@ static void *ask(void *arg)
 {
     asker *self = arg;
     BULLA_AUTO(bulla_secret) *dek = NULL;
-    self->status = bulla_provider_unwrap(cache, &self->call, NULL, wrapped[0], &dek);
+    self->status = bulla_provider_unwrap(kit.key, &self->call, NULL, kit.wrapped[0], &dek);
     return NULL;
 }
 
@@ -129,22 +80,28 @@ static bulla_status end(asker *self)
     return self->status;
 }
 
+/* They ask, and one of them has to do it for all: then it may. */
+static void all_wait_for_one(asker *askers, size_t num)
+{
+    (void)pthread_mutex_lock(&gate);
+    for (size_t i = 0; i < num; i++) {
+        bulla_call_init(&askers[i].call, &kit.fake.env);
+        start(&askers[i]);
+    }
+    until(are_waiting, num - 1);
+    (void)pthread_mutex_unlock(&gate);
+}
+
 static void test_many_misses_of_one_key_are_one_request(void **state)
 {
     (void)state;
     static asker askers[1000];
-    cache_open((bulla_cache_options){.ttl_ms = 1000});
-    (void)pthread_mutex_lock(&gate);
-    for (size_t i = 0; i < BULLA_LEN(askers); i++) {
-        bulla_call_init(&askers[i].call, &fake.env);
-        start(&askers[i]);
-    }
-    until(are_waiting, BULLA_LEN(askers) - 1);
-    (void)pthread_mutex_unlock(&gate);
+    kit_cache_open((bulla_cache_options){.ttl_ms = 1000});
+    all_wait_for_one(askers, BULLA_LEN(askers));
     for (size_t i = 0; i < BULLA_LEN(askers); i++)
         assert_ok(end(&askers[i]));
-    assert_int_equal(times_asked(), 1);
-    assert_int_equal(stats().entries, 1);
+    assert_int_equal(kit_times_asked(), 1);
+    assert_int_equal(kit_stats().entries, 1);
 }
 
 static void test_a_failure_of_the_store_is_everybodys(void **state)
@@ -152,32 +109,26 @@ static void test_a_failure_of_the_store_is_everybodys(void **state)
     (void)state;
     static asker askers[MANY];
     static const scripted_step busy = {.status = BULLA_ETHROTTLED, .retry_after_ms = 700};
-    cache_open((bulla_cache_options){.ttl_ms = 1000});
-    scripted_provider_play(script, &busy, 1);
-    (void)pthread_mutex_lock(&gate);
-    for (size_t i = 0; i < MANY; i++) {
-        bulla_call_init(&askers[i].call, &fake.env);
-        start(&askers[i]);
-    }
-    until(are_waiting, MANY - 1);
-    (void)pthread_mutex_unlock(&gate);
+    kit_cache_open((bulla_cache_options){.ttl_ms = 1000});
+    scripted_provider_play(kit.script, &busy, 1);
+    all_wait_for_one(askers, MANY);
     for (size_t i = 0; i < MANY; i++) {
         assert_status(end(&askers[i]), BULLA_ETHROTTLED);
         assert_int_equal(askers[i].call.retry_after_ms, 700);
         assert_string_equal(askers[i].call.why, "the script says ETHROTTLED");
         assert_string_equal(askers[i].call.provider, "memory");
     }
-    assert_int_equal(times_asked(), 1);
+    assert_int_equal(kit_times_asked(), 1);
 }
 
 static void test_those_who_wait_have_their_own_deadlines(void **state)
 {
     (void)state;
     asker first, late, cancelled;
-    cache_open((bulla_cache_options){.ttl_ms = 1000});
-    bulla_call_init(&first.call, &fake.env);
-    bulla_call_init(&late.call, &fake.env);
-    bulla_call_init(&cancelled.call, &fake.env);
+    kit_cache_open((bulla_cache_options){.ttl_ms = 1000});
+    bulla_call_init(&first.call, &kit.fake.env);
+    bulla_call_init(&late.call, &kit.fake.env);
+    bulla_call_init(&cancelled.call, &kit.fake.env);
     bulla_call_deadline_set(&late.call, 100);
     (void)pthread_mutex_lock(&gate);
     start(&first);
@@ -185,7 +136,7 @@ static void test_those_who_wait_have_their_own_deadlines(void **state)
     start(&late);
     start(&cancelled);
     until(are_waiting, 2);
-    fake_env_advance_ms(&fake, 100);
+    fake_env_advance_ms(&kit.fake, 100);
     assert_status(end(&late), BULLA_EDEADLINE);
     bulla_call_cancel(&cancelled.call);
     assert_status(end(&cancelled), BULLA_ECANCELLED);
@@ -198,13 +149,13 @@ static void test_when_the_leader_has_no_time_left_another_asks(void **state)
     (void)state;
     static const scripted_step hangs = {.hangs = true};
     asker leader, other[20];
-    cache_open((bulla_cache_options){.ttl_ms = 1000});
-    scripted_provider_play(script, &hangs, 1);
-    bulla_call_init(&leader.call, &fake.env);
+    kit_cache_open((bulla_cache_options){.ttl_ms = 1000});
+    scripted_provider_play(kit.script, &hangs, 1);
+    bulla_call_init(&leader.call, &kit.fake.env);
     start(&leader);
     until(are_at_gate, 1);
     for (size_t i = 0; i < BULLA_LEN(other); i++) {
-        bulla_call_init(&other[i].call, &fake.env);
+        bulla_call_init(&other[i].call, &kit.fake.env);
         start(&other[i]);
     }
     until(are_waiting, BULLA_LEN(other));
@@ -212,43 +163,37 @@ static void test_when_the_leader_has_no_time_left_another_asks(void **state)
     assert_status(end(&leader), BULLA_ECANCELLED);
     for (size_t i = 0; i < BULLA_LEN(other); i++)
         assert_ok(end(&other[i]));
-    assert_int_equal(times_asked(), 2);
+    assert_int_equal(kit_times_asked(), 2);
 }
 
 static void test_who_comes_after_a_purge_is_not_given_what_was_asked_before(void **state)
 {
     (void)state;
     asker before, after;
-    cache_open((bulla_cache_options){.ttl_ms = 1000});
-    bulla_call_init(&before.call, &fake.env);
-    bulla_call_init(&after.call, &fake.env);
+    kit_cache_open((bulla_cache_options){.ttl_ms = 1000});
+    bulla_call_init(&before.call, &kit.fake.env);
+    bulla_call_init(&after.call, &kit.fake.env);
     (void)pthread_mutex_lock(&gate);
     start(&before);
     until(are_at_gate, 1);
-    bulla_provider_purge(cache, (bulla_view){NULL, 0});
+    bulla_provider_purge(kit.key, (bulla_view){NULL, 0});
     start(&after);
     until(are_at_gate, 2);
     (void)pthread_mutex_unlock(&gate);
     assert_ok(end(&before));
     assert_ok(end(&after));
-    assert_int_equal(times_asked(), 2);
+    assert_int_equal(kit_times_asked(), 2);
 }
 
 static void test_a_shared_flight_is_no_way_around_the_limit_of_uses(void **state)
 {
     (void)state;
     static asker askers[41];
-    cache_open((bulla_cache_options){.ttl_ms = 1000, .max_uses = 4});
-    (void)pthread_mutex_lock(&gate);
-    for (size_t i = 0; i < BULLA_LEN(askers); i++) {
-        bulla_call_init(&askers[i].call, &fake.env);
-        start(&askers[i]);
-    }
-    until(are_waiting, BULLA_LEN(askers) - 1);
-    (void)pthread_mutex_unlock(&gate);
+    kit_cache_open((bulla_cache_options){.ttl_ms = 1000, .max_uses = 4});
+    all_wait_for_one(askers, BULLA_LEN(askers));
     for (size_t i = 0; i < BULLA_LEN(askers); i++)
         assert_ok(end(&askers[i]));
-    assert_in_range(times_asked(), 9, 41); /* one request serves the one who made it and four more */
+    assert_in_range(kit_times_asked(), 9, 41); /* one request serves the one who made it and four more */
 }
 
 /* While time passes, entries are renewed, purged and asked for by many: every answer is right, and nothing is kept past
@@ -256,12 +201,12 @@ static void test_a_shared_flight_is_no_way_around_the_limit_of_uses(void **state
 static void *use_and_purge(void *arg)
 {
     bulla_call own;
-    bulla_call_init(&own, &fake.env);
+    bulla_call_init(&own, &kit.fake.env);
     for (size_t i = 0; i < 400; i++) {
         BULLA_AUTO(bulla_secret) *dek = NULL;
-        if (bulla_provider_unwrap(cache, &own, NULL, wrapped[i % 5], &dek) != BULLA_OK) return arg;
-        if (i % 3 == 0) fake_env_advance_ms(&fake, 1);
-        if (i % 50 == 49) bulla_provider_purge(cache, (bulla_view){NULL, 0});
+        if (bulla_provider_unwrap(kit.key, &own, NULL, kit.wrapped[i % 5], &dek) != BULLA_OK) return arg;
+        if (i % 3 == 0) fake_env_advance_ms(&kit.fake, 1);
+        if (i % 50 == 49) bulla_provider_purge(kit.key, (bulla_view){NULL, 0});
     }
     return NULL;
 }
@@ -271,7 +216,7 @@ static void test_refreshes_misses_and_purges_at_once(void **state)
     (void)state;
     pthread_t threads[8];
     int failed = 0;
-    cache_open(
+    kit_cache_open(
         (bulla_cache_options){.ttl_ms = 20, .refresh_ahead_ms = 15, .offline_window_ms = 50, .negative_ttl_ms = 5});
     for (size_t i = 0; i < BULLA_LEN(threads); i++)
         assert_int_equal(pthread_create(&threads[i], NULL, use_and_purge, &failed), 0);
@@ -280,11 +225,11 @@ static void test_refreshes_misses_and_purges_at_once(void **state)
         assert_int_equal(pthread_join(threads[i], &result), 0);
         assert_null(result);
     }
-    bulla_provider_purge(cache, (bulla_view){NULL, 0});
-    memory_provider_state_set(memory, BULLA_KEY_DISABLED);
+    bulla_provider_purge(kit.key, (bulla_view){NULL, 0});
+    memory_provider_state_set(kit.memory, BULLA_KEY_DISABLED);
     for (size_t i = 0; i < 5; i++) {
         bulla_secret *dek = NULL;
-        assert_status(bulla_provider_unwrap(cache, &call, NULL, wrapped[i], &dek), BULLA_ESTATE);
+        assert_status(bulla_provider_unwrap(kit.key, &kit.call, NULL, kit.wrapped[i], &dek), BULLA_ESTATE);
     }
 }
 
@@ -294,35 +239,35 @@ static void test_a_cache_that_goes_ends_its_refreshes(void **state)
     (void)state;
     static const scripted_step hangs = {.hangs = true};
     BULLA_AUTO(bulla_secret) *dek = NULL, *again = NULL;
-    cache_open((bulla_cache_options){.ttl_ms = 100000, .refresh_ahead_ms = 99999});
-    assert_ok(bulla_provider_unwrap(cache, &call, NULL, wrapped[0], &dek));
-    fake_env_advance_ms(&fake, 60000);
-    scripted_provider_play(script, &hangs, 1);
+    kit_cache_open((bulla_cache_options){.ttl_ms = 100000, .refresh_ahead_ms = 99999});
+    assert_ok(bulla_provider_unwrap(kit.key, &kit.call, NULL, kit.wrapped[0], &dek));
+    fake_env_advance_ms(&kit.fake, 60000);
+    scripted_provider_play(kit.script, &hangs, 1);
     num_at_gate = 0;
-    assert_ok(bulla_provider_unwrap(cache, &call, NULL, wrapped[0], &again));
+    assert_ok(bulla_provider_unwrap(kit.key, &kit.call, NULL, kit.wrapped[0], &again));
     until(are_at_gate, 1);
-    bulla_provider_unref(BULLA_TAKE(cache));
+    bulla_provider_unref(BULLA_TAKE(kit.key));
 }
 
 /* --- warming up --- */
 
-static void items_fill(bulla_cache_item items[NUM_KEYS])
+static void items_fill(bulla_cache_item items[KIT_KEYS])
 {
-    for (size_t i = 0; i < NUM_KEYS; i++)
-        items[i] = (bulla_cache_item){.wrapped = wrapped[i], .status = BULLA_EINTERNAL};
+    for (size_t i = 0; i < KIT_KEYS; i++)
+        items[i] = (bulla_cache_item){.wrapped = kit.wrapped[i], .status = BULLA_EINTERNAL};
 }
 
 static void test_warming_opens_all_and_many_at_a_time(void **state)
 {
     (void)state;
-    bulla_cache_item items[NUM_KEYS];
-    cache_open((bulla_cache_options){.ttl_ms = 1000});
+    bulla_cache_item items[KIT_KEYS];
+    kit_cache_open((bulla_cache_options){.ttl_ms = 1000});
     items_fill(items);
-    assert_ok(bulla_cache_warm(&call, cache, items, NUM_KEYS, 16));
-    for (size_t i = 0; i < NUM_KEYS; i++)
+    assert_ok(bulla_cache_warm(&kit.call, kit.key, items, KIT_KEYS, 16));
+    for (size_t i = 0; i < KIT_KEYS; i++)
         assert_ok(items[i].status);
-    assert_int_equal(stats().entries, NUM_KEYS);
-    assert_int_equal(times_asked(), NUM_KEYS);
+    assert_int_equal(kit_stats().entries, KIT_KEYS);
+    assert_int_equal(kit_times_asked(), KIT_KEYS);
 }
 
 /* The gate opens when all eight stand before it: else this never ends. */
@@ -338,36 +283,36 @@ static void open_for_eight(void *arg)
 static void test_warming_asks_as_many_at_a_time_as_it_is_told(void **state)
 {
     (void)state;
-    bulla_cache_item items[NUM_KEYS];
-    cache_open((bulla_cache_options){.ttl_ms = 1000});
+    bulla_cache_item items[KIT_KEYS];
+    kit_cache_open((bulla_cache_options){.ttl_ms = 1000});
     items_fill(items);
-    script->hook = open_for_eight;
-    assert_ok(bulla_cache_warm(&call, cache, items, 8, 8));
-    assert_int_equal(times_asked(), 8);
+    kit.script->hook = open_for_eight;
+    assert_ok(bulla_cache_warm(&kit.call, kit.key, items, 8, 8));
+    assert_int_equal(kit_times_asked(), 8);
 }
 
 static void test_one_that_fails_keeps_nobody_back(void **state)
 {
     (void)state;
-    bulla_cache_item items[NUM_KEYS];
-    bulla_wrapped damaged = *wrapped[7];
+    bulla_cache_item items[KIT_KEYS];
+    bulla_wrapped damaged = *kit.wrapped[7];
     damaged.blob.len--;
-    cache_open((bulla_cache_options){.ttl_ms = 1000});
+    kit_cache_open((bulla_cache_options){.ttl_ms = 1000});
     items_fill(items);
     items[7].wrapped = &damaged;
     items[9].wrapped = NULL;
-    assert_status(bulla_cache_warm(&call, cache, items, NUM_KEYS, 4), BULLA_EINTEGRITY);
-    assert_status(call.status, BULLA_EINTEGRITY);
+    assert_status(bulla_cache_warm(&kit.call, kit.key, items, KIT_KEYS, 4), BULLA_EINTEGRITY);
+    assert_status(kit.call.status, BULLA_EINTEGRITY);
     assert_status(items[7].status, BULLA_EINTEGRITY);
     assert_status(items[9].status, BULLA_EINVAL);
-    assert_int_equal(stats().entries, NUM_KEYS - 2);
+    assert_int_equal(kit_stats().entries, KIT_KEYS - 2);
 }
 
 static void *cancel_soon(void *arg)
 {
     (void)arg;
     until(are_at_gate, 3);
-    bulla_call_cancel(&call);
+    bulla_call_cancel(&kit.call);
     return NULL;
 }
 
@@ -375,54 +320,54 @@ static void test_a_cancelled_warming_ends_at_once(void **state)
 {
     (void)state;
     pthread_t thread;
-    bulla_cache_item items[NUM_KEYS];
-    scripted_step hang_all[NUM_KEYS];
-    for (size_t i = 0; i < NUM_KEYS; i++)
+    bulla_cache_item items[KIT_KEYS];
+    scripted_step hang_all[KIT_KEYS];
+    for (size_t i = 0; i < KIT_KEYS; i++)
         hang_all[i] = (scripted_step){.hangs = true};
-    cache_open((bulla_cache_options){.ttl_ms = 1000});
+    kit_cache_open((bulla_cache_options){.ttl_ms = 1000});
     items_fill(items);
-    scripted_provider_play(script, hang_all, NUM_KEYS);
+    scripted_provider_play(kit.script, hang_all, KIT_KEYS);
     assert_int_equal(pthread_create(&thread, NULL, cancel_soon, NULL), 0);
-    assert_status(bulla_cache_warm(&call, cache, items, NUM_KEYS, 3), BULLA_ECANCELLED);
+    assert_status(bulla_cache_warm(&kit.call, kit.key, items, KIT_KEYS, 3), BULLA_ECANCELLED);
     assert_int_equal(pthread_join(thread, NULL), 0);
-    assert_int_equal(times_asked(), 3);
-    assert_status(items[NUM_KEYS - 1].status, BULLA_ECANCELLED);
+    assert_int_equal(kit_times_asked(), 3);
+    assert_status(items[KIT_KEYS - 1].status, BULLA_ECANCELLED);
 }
 
 static void test_warming_keeps_the_deadline(void **state)
 {
     (void)state;
-    bulla_cache_item items[NUM_KEYS];
-    scripted_step slow[NUM_KEYS];
-    for (size_t i = 0; i < NUM_KEYS; i++)
+    bulla_cache_item items[KIT_KEYS];
+    scripted_step slow[KIT_KEYS];
+    for (size_t i = 0; i < KIT_KEYS; i++)
         slow[i] = (scripted_step){.takes_ms = 100};
-    cache_open((bulla_cache_options){.ttl_ms = 100000});
+    kit_cache_open((bulla_cache_options){.ttl_ms = 100000});
     items_fill(items);
-    scripted_provider_play(script, slow, NUM_KEYS);
-    bulla_call_deadline_set(&call, 1000);
-    assert_status(bulla_cache_warm(&call, cache, items, NUM_KEYS, 1), BULLA_EDEADLINE);
-    assert_in_range(stats().entries, 8, 10);
-    assert_status(items[NUM_KEYS - 1].status, BULLA_EDEADLINE);
+    scripted_provider_play(kit.script, slow, KIT_KEYS);
+    bulla_call_deadline_set(&kit.call, 1000);
+    assert_status(bulla_cache_warm(&kit.call, kit.key, items, KIT_KEYS, 1), BULLA_EDEADLINE);
+    assert_in_range(kit_stats().entries, 8, 10);
+    assert_status(items[KIT_KEYS - 1].status, BULLA_EDEADLINE);
 }
 
 static void test_warming_checks_its_arguments(void **state)
 {
     (void)state;
-    bulla_cache_item items[NUM_KEYS];
+    bulla_cache_item items[KIT_KEYS];
     items_fill(items);
-    cache_open((bulla_cache_options){.ttl_ms = 1000});
-    assert_status(bulla_cache_warm(NULL, cache, items, 1, 1), BULLA_EINVAL);
-    assert_status(bulla_cache_warm(&call, NULL, items, 1, 1), BULLA_EINVAL);
-    assert_status(bulla_cache_warm(&call, cache, NULL, 1, 1), BULLA_EINVAL);
-    assert_status(bulla_cache_warm(&call, cache, items, 1, 0), BULLA_EINVAL);
-    assert_status(bulla_cache_warm(&call, cache, items, 1, 65), BULLA_EINVAL);
-    assert_ok(bulla_cache_warm(&call, cache, NULL, 0, 64));
-    assert_int_equal(times_asked(), 0);
+    kit_cache_open((bulla_cache_options){.ttl_ms = 1000});
+    assert_status(bulla_cache_warm(NULL, kit.key, items, 1, 1), BULLA_EINVAL);
+    assert_status(bulla_cache_warm(&kit.call, NULL, items, 1, 1), BULLA_EINVAL);
+    assert_status(bulla_cache_warm(&kit.call, kit.key, NULL, 1, 1), BULLA_EINVAL);
+    assert_status(bulla_cache_warm(&kit.call, kit.key, items, 1, 0), BULLA_EINVAL);
+    assert_status(bulla_cache_warm(&kit.call, kit.key, items, 1, 65), BULLA_EINVAL);
+    assert_ok(bulla_cache_warm(&kit.call, kit.key, NULL, 0, 64));
+    assert_int_equal(kit_times_asked(), 0);
 }
 
 int main(void)
 {
-#define WITH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define WITH(test) cmocka_unit_test_setup_teardown(test, setup, kit_stop)
     const struct CMUnitTest tests[] = {
         WITH(test_many_misses_of_one_key_are_one_request),
         WITH(test_a_failure_of_the_store_is_everybodys),

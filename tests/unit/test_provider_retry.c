@@ -2,11 +2,8 @@
 /* Retry: what is put again, how often, after which wait; and what never is. */
 #include "base/bytes.h"
 #include "base/secret.h"
-#include "cmocka_all.h"
-#include "fakes/fake_env.h"
-#include "fakes/memory_provider.h"
-#include "fakes/scripted_provider.h"
 #include "provider/wrappers.h"
+#include "store_kit.h"
 
 #define MS INT64_C(1000000)
 #define DOWN                                                                                                           \
@@ -14,49 +11,21 @@
         .status = BULLA_EUNAVAIL                                                                                       \
     }
 
-static fake_env fake;
-static bulla_call call;
-static bulla_provider *memory, *key;
-static scripted_provider *script;
-static bulla_wrapped *wrapped;
 static const bulla_wrapper_site site = {"store=\"test\"", NULL};
 
 static void retry_open(bulla_retry_options options)
 {
-    assert_ok(bulla_retry_new(&call, &script->base.base, &options, &site, &key));
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    fake_env_init(&fake);
-    bulla_call_init(&call, &fake.env);
-    key = NULL;
-    BULLA_AUTO(bulla_secret) *dek = NULL;
-    return memory_provider_new(&call, "key", 1, &memory) != BULLA_OK ||
-           scripted_provider_new(&call, memory, &fake, &script) != BULLA_OK ||
-           bulla_provider_datakey(memory, &call, NULL, 32, &dek, &wrapped) != BULLA_OK;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    bulla_provider_unref(key);
-    bulla_provider_unref(&script->base.base);
-    bulla_provider_unref(memory);
-    bulla_wrapped_free(wrapped);
-    return fake.num_live != 0;
+    assert_ok(bulla_retry_new(&kit.call, &kit.script->base.base, &options, &site, &kit.key));
 }
 
 static bulla_status unwrap(void)
 {
-    BULLA_AUTO(bulla_secret) *dek = NULL;
-    return bulla_provider_unwrap(key, &call, NULL, wrapped, &dek);
+    return kit_unwrap(0);
 }
 
 #define PLAY(...)                                                                                                      \
     static const scripted_step steps[] = {__VA_ARGS__};                                                                \
-    scripted_provider_play(script, steps, BULLA_LEN(steps))
+    scripted_provider_play(kit.script, steps, BULLA_LEN(steps))
 
 static void test_what_failed_without_effect_is_put_again(void **state)
 {
@@ -64,9 +33,9 @@ static void test_what_failed_without_effect_is_put_again(void **state)
     PLAY(DOWN, {.status = BULLA_ETHROTTLED}, {.status = BULLA_EBUSY});
     retry_open((bulla_retry_options){0});
     assert_ok(unwrap());
-    assert_int_equal(script->num_calls, 4);
-    assert_int_equal(call.attempts, 4);
-    assert_status(call.status, BULLA_OK);
+    assert_int_equal(kit.script->num_calls, 4);
+    assert_int_equal(kit.call.attempts, 4);
+    assert_status(kit.call.status, BULLA_OK);
 }
 
 static void test_the_last_error_says_how_many_tries_there_were(void **state)
@@ -75,10 +44,10 @@ static void test_the_last_error_says_how_many_tries_there_were(void **state)
     PLAY(DOWN, DOWN, DOWN, {.status = BULLA_ETHROTTLED}, DOWN);
     retry_open((bulla_retry_options){0});
     assert_status(unwrap(), BULLA_ETHROTTLED);
-    assert_int_equal(script->num_calls, 4);
-    assert_int_equal(call.attempts, 4);
-    assert_non_null(strstr(call.why, "the script says ETHROTTLED (tried 4 times)"));
-    assert_string_equal(call.provider, "memory");
+    assert_int_equal(kit.script->num_calls, 4);
+    assert_int_equal(kit.call.attempts, 4);
+    assert_non_null(strstr(kit.call.why, "the script says ETHROTTLED (tried 4 times)"));
+    assert_string_equal(kit.call.provider, "memory");
 }
 
 static void test_refusals_are_not_put_again(void **state)
@@ -89,11 +58,11 @@ static void test_refusals_are_not_put_again(void **state)
     retry_open((bulla_retry_options){0});
     for (size_t i = 0; i < BULLA_LEN(answers); i++) {
         const scripted_step step = {.status = answers[i]};
-        scripted_provider_play(script, &step, 1);
+        scripted_provider_play(kit.script, &step, 1);
         assert_status(unwrap(), answers[i]);
-        assert_int_equal(script->num_calls, 1);
-        assert_int_equal(call.attempts, 1);
-        assert_null(strstr(call.why, "tried"));
+        assert_int_equal(kit.script->num_calls, 1);
+        assert_int_equal(kit.call.attempts, 1);
+        assert_null(strstr(kit.call.why, "tried"));
     }
 }
 
@@ -103,11 +72,11 @@ static void test_an_unsure_answer_is_put_again_only_where_that_does_no_harm(void
     PLAY({.status = BULLA_EUNKNOWN});
     retry_open((bulla_retry_options){0});
     assert_ok(unwrap());
-    assert_int_equal(script->num_calls, 2);
-    script->base.ops.idempotent = 0; /* the same store, less sure of itself */
-    scripted_provider_play(script, steps, 1);
+    assert_int_equal(kit.script->num_calls, 2);
+    kit.script->base.ops.idempotent = 0; /* the same store, less sure of itself */
+    scripted_provider_play(kit.script, steps, 1);
     assert_status(unwrap(), BULLA_EUNKNOWN);
-    assert_int_equal(script->num_calls, 1);
+    assert_int_equal(kit.script->num_calls, 1);
 }
 
 static void test_waits_double_and_are_random_below_that(void **state)
@@ -117,12 +86,12 @@ static void test_waits_double_and_are_random_below_that(void **state)
     int64_t longest[6] = {0}, sum[6] = {0};
     for (int round = 0; round < 200; round++) {
         retry_open((bulla_retry_options){.max_retries = 6, .base_delay_ms = 100, .max_delay_ms = 1000});
-        scripted_provider_play(script, steps, BULLA_LEN(steps));
+        scripted_provider_play(kit.script, steps, BULLA_LEN(steps));
         assert_status(unwrap(), BULLA_EUNAVAIL);
-        assert_int_equal(script->num_calls, 7);
-        bulla_provider_unref(BULLA_TAKE(key));
+        assert_int_equal(kit.script->num_calls, 7);
+        bulla_provider_unref(BULLA_TAKE(kit.key));
         for (size_t i = 0; i < 6; i++) {
-            int64_t waited = script->asked_ns[i + 1] - script->asked_ns[i];
+            int64_t waited = kit.script->asked_ns[i + 1] - kit.script->asked_ns[i];
             sum[i] += waited;
             if (waited > longest[i]) longest[i] = waited;
         }
@@ -140,7 +109,7 @@ static void test_a_store_that_says_when_is_asked_then(void **state)
     PLAY({.status = BULLA_ETHROTTLED, .retry_after_ms = 700});
     retry_open((bulla_retry_options){.base_delay_ms = 10});
     assert_ok(unwrap());
-    assert_in_range(script->asked_ns[1] - script->asked_ns[0], 700 * MS, 710 * MS);
+    assert_in_range(kit.script->asked_ns[1] - kit.script->asked_ns[0], 700 * MS, 710 * MS);
 }
 
 static void test_a_store_that_wants_a_long_rest_is_left_alone(void **state)
@@ -149,10 +118,10 @@ static void test_a_store_that_wants_a_long_rest_is_left_alone(void **state)
     PLAY({.status = BULLA_ETHROTTLED, .retry_after_ms = 2001});
     retry_open((bulla_retry_options){0});
     assert_status(unwrap(), BULLA_ETHROTTLED);
-    assert_int_equal(call.retry_after_ms, 2001);
-    assert_int_equal(script->num_calls, 1);
-    assert_int_equal(fake.num_sleeps, 0);
-    assert_non_null(strstr(call.why, "(tried once; the store asks to wait for 2001 ms)"));
+    assert_int_equal(kit.call.retry_after_ms, 2001);
+    assert_int_equal(kit.script->num_calls, 1);
+    assert_int_equal(kit.fake.num_sleeps, 0);
+    assert_non_null(strstr(kit.call.why, "(tried once; the store asks to wait for 2001 ms)"));
 }
 
 static void test_a_wait_that_the_deadline_does_not_allow_is_not_begun(void **state)
@@ -160,11 +129,11 @@ static void test_a_wait_that_the_deadline_does_not_allow_is_not_begun(void **sta
     (void)state;
     PLAY({.status = BULLA_ETHROTTLED, .retry_after_ms = 500}, DOWN);
     retry_open((bulla_retry_options){0});
-    bulla_call_deadline_set(&call, 500);
+    bulla_call_deadline_set(&kit.call, 500);
     assert_status(unwrap(), BULLA_ETHROTTLED);
-    assert_int_equal(fake.num_sleeps, 0);
-    assert_non_null(strstr(call.why, "the deadline leaves no time for another try"));
-    bulla_call_deadline_set(&call, 0);
+    assert_int_equal(kit.fake.num_sleeps, 0);
+    assert_non_null(strstr(kit.call.why, "the deadline leaves no time for another try"));
+    bulla_call_deadline_set(&kit.call, 0);
     assert_ok(unwrap()); /* the second step, without a deadline */
 }
 
@@ -178,12 +147,12 @@ static void test_a_wait_ends_with_cancellation(void **state)
     (void)state;
     PLAY({.status = BULLA_ETHROTTLED, .retry_after_ms = 1900});
     retry_open((bulla_retry_options){0});
-    fake.on_sleep = cancel_it;
-    fake.on_sleep_arg = &call;
+    kit.fake.on_sleep = cancel_it;
+    kit.fake.on_sleep_arg = &kit.call;
     assert_status(unwrap(), BULLA_ECANCELLED);
-    assert_int_equal(script->num_calls, 1);
-    assert_int_equal(fake.num_sleeps, 1);
-    assert_true(fake.slept_ns <= 50 * MS);
+    assert_int_equal(kit.script->num_calls, 1);
+    assert_int_equal(kit.fake.num_sleeps, 1);
+    assert_true(kit.fake.slept_ns <= 50 * MS);
 }
 
 /* 1,000 requests to a store that is down: a tenth of them are put again, and the few that any one may. */
@@ -191,11 +160,11 @@ static void test_retries_never_exceed_their_part_of_the_requests(void **state)
 {
     (void)state;
     retry_open((bulla_retry_options){.max_retries = 10});
-    memory_provider_down_set(memory, true);
+    memory_provider_down_set(kit.memory, true);
     for (int i = 0; i < 1000; i++)
         assert_status(unwrap(), BULLA_EUNAVAIL);
-    assert_in_range(script->num_calls, 1000 + 100, 1000 + 100 + 10);
-    assert_non_null(strstr(call.why, "retries are limited to 10 % of the requests"));
+    assert_in_range(kit.script->num_calls, 1000 + 100, 1000 + 100 + 10);
+    assert_non_null(strstr(kit.call.why, "retries are limited to 10 % of the requests"));
 }
 
 static void test_a_good_time_saves_up_for_no_more_than_a_hundred_retries(void **state)
@@ -204,10 +173,10 @@ static void test_a_good_time_saves_up_for_no_more_than_a_hundred_retries(void **
     retry_open((bulla_retry_options){.max_retries = 10});
     for (int i = 0; i < 5000; i++)
         assert_ok(unwrap());
-    memory_provider_down_set(memory, true);
+    memory_provider_down_set(kit.memory, true);
     for (int i = 0; i < 100; i++)
         assert_status(unwrap(), BULLA_EUNAVAIL);
-    assert_in_range(script->num_calls, 5000 + 100 + 100, 5000 + 100 + 110);
+    assert_in_range(kit.script->num_calls, 5000 + 100 + 100, 5000 + 100 + 110);
 }
 
 static void test_a_rotation_whose_answer_was_lost_is_found(void **state)
@@ -216,9 +185,9 @@ static void test_a_rotation_whose_answer_was_lost_is_found(void **state)
     uint32_t version = 0;
     PLAY({.status = BULLA_EUNKNOWN, .acts = true, .only = BULLA_OP_ROTATE});
     retry_open((bulla_retry_options){0});
-    assert_ok(bulla_provider_rotate(key, &call, &version));
+    assert_ok(bulla_provider_rotate(kit.key, &kit.call, &version));
     assert_int_equal(version, 2);
-    assert_int_equal(memory_provider_counts(memory).rotates, 1);
+    assert_int_equal(memory_provider_counts(kit.memory).rotates, 1);
 }
 
 static void test_a_rotation_that_did_not_happen_is_put_again(void **state)
@@ -227,11 +196,11 @@ static void test_a_rotation_that_did_not_happen_is_put_again(void **state)
     uint32_t version = 0;
     PLAY({.status = BULLA_EUNKNOWN, .only = BULLA_OP_ROTATE});
     retry_open((bulla_retry_options){0});
-    assert_ok(bulla_provider_rotate(key, &call, &version));
+    assert_ok(bulla_provider_rotate(kit.key, &kit.call, &version));
     assert_int_equal(version, 2);
-    assert_int_equal(memory_provider_counts(memory).rotates, 1);
-    assert_int_equal(memory_provider_counts(memory).describes, 3); /* before, after the loss, after the wait */
-    assert_int_equal(call.attempts, 2);
+    assert_int_equal(memory_provider_counts(kit.memory).rotates, 1);
+    assert_int_equal(memory_provider_counts(kit.memory).describes, 3); /* before, after the loss, after the wait */
+    assert_int_equal(kit.call.attempts, 2);
 }
 
 static void test_a_rotation_that_nobody_can_look_up_is_not_put_again(void **state)
@@ -239,10 +208,10 @@ static void test_a_rotation_that_nobody_can_look_up_is_not_put_again(void **stat
     (void)state;
     uint32_t version = 0;
     PLAY({.status = BULLA_EUNKNOWN, .only = BULLA_OP_ROTATE});
-    script->base.ops.can &= ~BULLA_OP_DESCRIBE;
+    kit.script->base.ops.can &= ~BULLA_OP_DESCRIBE;
     retry_open((bulla_retry_options){0});
-    assert_status(bulla_provider_rotate(key, &call, &version), BULLA_EUNKNOWN);
-    assert_int_equal(script->num_calls, 1);
+    assert_status(bulla_provider_rotate(kit.key, &kit.call, &version), BULLA_EUNKNOWN);
+    assert_int_equal(kit.script->num_calls, 1);
     assert_int_equal(version, 0);
 }
 
@@ -253,14 +222,14 @@ static void test_a_rotation_stays_unknown_when_the_store_is_gone_after_it(void *
     PLAY({.status = BULLA_OK, .only = BULLA_OP_DESCRIBE}, {.status = BULLA_EUNKNOWN, .only = BULLA_OP_ROTATE}, DOWN,
          DOWN, DOWN, DOWN);
     retry_open((bulla_retry_options){0});
-    assert_status(bulla_provider_rotate(key, &call, &version), BULLA_EUNKNOWN);
-    assert_non_null(strstr(call.why, "the script says EUNKNOWN"));
-    assert_int_equal(memory_provider_counts(memory).rotates, 0);
+    assert_status(bulla_provider_rotate(kit.key, &kit.call, &version), BULLA_EUNKNOWN);
+    assert_non_null(strstr(kit.call.why, "the script says EUNKNOWN"));
+    assert_int_equal(memory_provider_counts(kit.memory).rotates, 0);
 }
 
 static void cancel_late(void *arg)
 {
-    if (script->num_calls == 3) bulla_call_cancel(arg); /* while it waits for the second look */
+    if (kit.script->num_calls == 3) bulla_call_cancel(arg); /* while it waits for the second look */
 }
 
 static void test_a_cancelled_search_for_a_rotation_says_that_nobody_knows(void **state)
@@ -269,10 +238,10 @@ static void test_a_cancelled_search_for_a_rotation_says_that_nobody_knows(void *
     uint32_t version = 0;
     PLAY({.status = BULLA_EUNKNOWN, .retry_after_ms = 100, .only = BULLA_OP_ROTATE});
     retry_open((bulla_retry_options){0});
-    fake.on_sleep = cancel_late;
-    fake.on_sleep_arg = &call;
-    assert_status(bulla_provider_rotate(key, &call, &version), BULLA_EUNKNOWN);
-    assert_int_equal(memory_provider_counts(memory).rotates, 0);
+    kit.fake.on_sleep = cancel_late;
+    kit.fake.on_sleep_arg = &kit.call;
+    assert_status(bulla_provider_rotate(kit.key, &kit.call, &version), BULLA_EUNKNOWN);
+    assert_int_equal(memory_provider_counts(kit.memory).rotates, 0);
 }
 
 /* A store whose listing breaks off, before the first key or behind it. */
@@ -319,10 +288,11 @@ static void test_a_list_that_has_shown_keys_is_not_begun_again(void **state)
         size_t num_shown = 0;
         const bulla_retry_options options = {0};
         bulla_provider_init(&store.base, &ops);
-        assert_ok(bulla_retry_new(&call, &store.base, &options, &site, &key));
-        assert_status(bulla_provider_list(key, &call, count_key, &num_shown), before == 0 ? BULLA_OK : BULLA_EUNAVAIL);
+        assert_ok(bulla_retry_new(&kit.call, &store.base, &options, &site, &kit.key));
+        assert_status(bulla_provider_list(kit.key, &kit.call, count_key, &num_shown),
+                      before == 0 ? BULLA_OK : BULLA_EUNAVAIL);
         assert_int_equal(num_shown, before == 0 ? 2 : 1);
-        bulla_provider_unref(BULLA_TAKE(key));
+        bulla_provider_unref(BULLA_TAKE(kit.key));
     }
 }
 
@@ -331,13 +301,13 @@ static void test_options_are_checked(void **state)
     (void)state;
     static const bulla_retry_options bad[] = {{.max_retries = 11}, {.budget_percent = 101}};
     for (size_t i = 0; i < BULLA_LEN(bad); i++)
-        assert_status(bulla_retry_new(&call, memory, &bad[i], &site, &key), BULLA_ECONFIG);
-    assert_null(key);
+        assert_status(bulla_retry_new(&kit.call, kit.memory, &bad[i], &site, &kit.key), BULLA_ECONFIG);
+    assert_null(kit.key);
 }
 
 int main(void)
 {
-#define WITH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define WITH(test) cmocka_unit_test_setup_teardown(test, kit_start, kit_stop)
     const struct CMUnitTest tests[] = {
         WITH(test_what_failed_without_effect_is_put_again),
         WITH(test_the_last_error_says_how_many_tries_there_were),
