@@ -94,6 +94,13 @@ BULLA_API BULLA_MUST_USE bulla_status bulla_provider_list(bulla_provider *provid
 /* bulla_provider_purge forgets every data key that was opened with `key_id` (empty: all of them). */
 BULLA_API void bulla_provider_purge(bulla_provider *provider, bulla_view key_id);
 
+/* bulla_provider_forget says that what `wrapped` was opened to with `context` is not the right data key: a cache that
+ * has it asks the store again before it gives it out once more. Without an answer the doubted one serves; what the
+ * store has said twice is asked for again once a second at most, or as often as entries are renewed: so whoever hands
+ * in damaged data neither has a store asked without end nor takes a good entry away. Decryption and rewrap of messages
+ * do this themselves, by the commitment; it is for programs that use bare data keys or records, and see them fail. */
+BULLA_API void bulla_provider_forget(bulla_provider *provider, bulla_context *context, const bulla_wrapped *wrapped);
+
 /* bulla_provider_ref and bulla_provider_unref share and release a provider. Both accept NULL. */
 BULLA_API bulla_provider *bulla_provider_ref(bulla_provider *provider);
 BULLA_API void bulla_provider_unref(bulla_provider *provider);

@@ -50,6 +50,8 @@ typedef struct bulla_provider_ops {
     bulla_status (*check)(bulla_provider *provider, bulla_call *call); /* optional: else describe */
     bulla_status (*list)(bulla_provider *provider, bulla_call *call, bulla_provider_visit visit, void *arg);
     bulla_status (*create)(bulla_provider *provider, bulla_call *call);
+    void (*forget)(bulla_provider *provider, bulla_context *context,
+                   const bulla_wrapped *wrapped); /* optional; wrappers pass it on */
 } bulla_provider_ops;
 
 struct bulla_provider {

@@ -74,6 +74,11 @@ static void guard_purge(bulla_provider *provider, bulla_view key_id)
     bulla_provider_purge(guard_of(provider)->inner, key_id);
 }
 
+static void guard_forget(bulla_provider *provider, bulla_context *context, const bulla_wrapped *wrapped)
+{
+    bulla_provider_forget(guard_of(provider)->inner, context, wrapped);
+}
+
 static bulla_status guard_check(bulla_provider *provider, bulla_call *call)
 {
     BULLA_TRY(bulla_house_admit(call));
@@ -138,6 +143,7 @@ static const bulla_provider_ops guard_ops = {
     .check = guard_check,
     .list = guard_list,
     .create = guard_create,
+    .forget = guard_forget,
 };
 
 bulla_status bulla_guard_new(bulla *house, bulla_call *call, const char *address, const bulla_guarded *guarded,

@@ -146,21 +146,37 @@ static void body_set(bulla_body *body, const bulla_header *header)
     bulla_copy(body->id, header->id.data, header->id.len);
 }
 
+/* The header's tag, made with the data key. *out_may_be_wrong: the data key may be another one than the message's. A
+ * message that commits tells before anything is decrypted (decrypt.md, Get the decryption materials), and what fails
+ * after that is not its fault; one that does not commit has nothing but the tag. */
+static bulla_status key_check(bulla_call *call, const bulla_header *header, const bulla_binding *binding,
+                              const bulla_secret *dek, bulla_aead **out_aead, bool *out_may_be_wrong)
+{
+    uint8_t commitment[BULLA_COMMITMENT_LEN];
+    BULLA_AUTO(bulla_aead) *aead = NULL;
+    bool commits = bulla_suite_is_committing(header->suite);
+    BULLA_TRY(bulla_message_key_derive(call, header->suite, header->id, dek, &aead, commitment));
+    if (commits && !bulla_equal_ct(commitment, header->commitment.data, sizeof commitment)) {
+        *out_may_be_wrong = true;
+        return bulla_fail(call, BULLA_EINTEGRITY, "the message commits to another data key than the one it wraps");
+    }
+    bulla_status status = bulla_header_tag_check(aead, call, header, bulla_context_bytes(binding->unwritten));
+    *out_may_be_wrong = status == BULLA_EINTEGRITY && !commits;
+    if (status != BULLA_OK) return status;
+    *out_aead = BULLA_TAKE(aead);
+    return BULLA_OK;
+}
+
 static bulla_status unlock(bulla_call *call, const bulla_keyring *keyring, const bulla_header *header,
                            const bulla_binding *binding, bulla_secret **out_dek, bulla_aead **out_aead)
 {
-    uint8_t commitment[BULLA_COMMITMENT_LEN];
-    BULLA_AUTO(bulla_secret) *dek = NULL;
-    BULLA_AUTO(bulla_aead) *aead = NULL;
-    BULLA_TRY(bulla_keyring_open(call, keyring, header, binding->context, &dek));
-    BULLA_TRY(bulla_message_key_derive(call, header->suite, header->id, dek, &aead, commitment));
-    /* Before anything is decrypted (decrypt.md, Get the decryption materials). */
-    if (bulla_suite_is_committing(header->suite) &&
-        !bulla_equal_ct(commitment, header->commitment.data, sizeof commitment))
-        return bulla_fail(call, BULLA_EINTEGRITY, "the message commits to another data key than the one it wraps");
-    BULLA_TRY(bulla_header_tag_check(aead, call, header, bulla_context_bytes(binding->unwritten)));
-    *out_dek = BULLA_TAKE(dek);
-    *out_aead = BULLA_TAKE(aead);
+    BULLA_AUTO(bulla_opened) opened = {NULL, NULL, NULL};
+    bool may_be_wrong = false;
+    BULLA_TRY(bulla_keyring_open(call, keyring, header, binding->context, &opened));
+    bulla_status status = key_check(call, header, binding, opened.dek, out_aead, &may_be_wrong);
+    if (may_be_wrong) bulla_provider_forget(opened.provider, binding->context, opened.wrapped);
+    if (status != BULLA_OK) return status;
+    *out_dek = BULLA_TAKE(opened.dek);
     return BULLA_OK;
 }
 

@@ -77,12 +77,16 @@ static bool has_ended(const opening *open)
 }
 
 /* One provider with one wrapped key; true when it opened. */
-static bool ask(opening *open, bulla_call *call, size_t index, const bulla_wrapped *wrapped, bulla_secret **out_dek)
+static bool ask(opening *open, bulla_call *call, size_t index, const bulla_wrapped *wrapped, bulla_opened *out_opened)
 {
     bulla_provider *provider = open->keyring->providers[index];
     if (open->is_dead[index] || has_ended(open) || !bulla_provider_matches(provider, wrapped)) return false;
-    bulla_status status = attempt(call, provider, wrapped, open->context, open->header->suite->key_len, out_dek);
-    if (status == BULLA_OK) return true;
+    bulla_secret *dek = NULL;
+    bulla_status status = attempt(call, provider, wrapped, open->context, open->header->suite->key_len, &dek);
+    if (status == BULLA_OK) {
+        *out_opened = (bulla_opened){dek, provider, wrapped};
+        return true;
+    }
     bulla_class class = bulla_status_class(status);
     open->is_dead[index] = class == BULLA_CLASS_RETRY || class == BULLA_CLASS_UNSURE;
     if (weight(status) > weight(open->worst.status)) bulla_failure_keep(&open->worst, call);
@@ -90,23 +94,23 @@ static bool ask(opening *open, bulla_call *call, size_t index, const bulla_wrapp
 }
 
 /* The one that opened the last message. */
-static bool ask_likeliest(opening *open, bulla_call *call, bulla_secret **out_dek)
+static bool ask_likeliest(opening *open, bulla_call *call, bulla_opened *out_opened)
 {
     const size_t *likeliest = open->keyring->likeliest;
     if (likeliest == NULL || *likeliest >= open->keyring->num_providers) return false;
     for (size_t i = 0; i < open->header->num_recipients; i++)
-        if (ask(open, call, *likeliest, &open->header->recipients[i], out_dek)) return true;
+        if (ask(open, call, *likeliest, &open->header->recipients[i], out_opened)) return true;
     return false;
 }
 
 /* All others, in the order of the wrapped keys. */
-static bool ask_all(opening *open, bulla_call *call, bulla_secret **out_dek)
+static bool ask_all(opening *open, bulla_call *call, bulla_opened *out_opened)
 {
     const bulla_keyring *keyring = open->keyring;
     size_t done = keyring->likeliest == NULL ? SIZE_MAX : *keyring->likeliest;
     for (size_t i = 0; i < open->header->num_recipients * keyring->num_providers; i++) {
         size_t index = i % keyring->num_providers;
-        if (index == done || !ask(open, call, index, &open->header->recipients[i / keyring->num_providers], out_dek))
+        if (index == done || !ask(open, call, index, &open->header->recipients[i / keyring->num_providers], out_opened))
             continue;
         if (keyring->likeliest != NULL) *keyring->likeliest = index;
         return true;
@@ -115,9 +119,9 @@ static bool ask_all(opening *open, bulla_call *call, bulla_secret **out_dek)
 }
 
 bulla_status bulla_keyring_open(bulla_call *call, const bulla_keyring *keyring, const bulla_header *header,
-                                bulla_context *context, bulla_secret **out_dek)
+                                bulla_context *context, bulla_opened *out_opened)
 {
     opening open = {.keyring = keyring, .header = header, .context = context};
-    if (ask_likeliest(&open, call, out_dek) || ask_all(&open, call, out_dek)) return BULLA_OK;
+    if (ask_likeliest(&open, call, out_opened) || ask_all(&open, call, out_opened)) return BULLA_OK;
     return open.worst.status == BULLA_OK ? no_recipient(call, header) : bulla_failure_give(&open.worst, call);
 }

@@ -14,6 +14,18 @@ typedef struct bulla_keyring {
     size_t *likeliest; /* of the providers: asked first, and the one that opened; NULL: nobody knows */
 } bulla_keyring;
 
+/* A data key and where it is from. Borrowed but for the key. */
+typedef struct bulla_opened {
+    bulla_secret *dek; /* one reference */
+    bulla_provider *provider;
+    const bulla_wrapped *wrapped;
+} bulla_opened;
+
+static inline void bulla_opened_auto(bulla_opened *opened)
+{
+    bulla_secret_unref(opened->dek);
+}
+
 /* EINVAL unless there are `min` to BULLA_MAX_RECIPIENTS providers, none of them NULL. `role` says what they are for. */
 BULLA_MUST_USE bulla_status bulla_keyring_check(bulla_call *call, const bulla_keyring *keyring, size_t min,
                                                 const char *role);
@@ -28,6 +40,6 @@ bulla_provider *bulla_keyring_find(const bulla_keyring *keyring, const bulla_wra
  * ENORECIPIENT when none of the keys is named. */
 BULLA_MUST_USE bulla_status bulla_keyring_open(bulla_call *call, const bulla_keyring *keyring,
                                                const bulla_header *header, bulla_context *context,
-                                               bulla_secret **out_dek);
+                                               bulla_opened *out_opened);
 
 #endif

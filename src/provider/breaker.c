@@ -52,14 +52,9 @@ static breaker *self_of(bulla_wrapper *wrapper)
     return (breaker *)(void *)wrapper;
 }
 
-static bool breaker_matches(const bulla_provider *provider, const bulla_wrapped *wrapped)
+static bulla_provider *breaker_inner(const bulla_provider *provider, size_t index)
 {
-    return bulla_provider_matches(((const breaker *)(const void *)provider)->inner, wrapped);
-}
-
-static void breaker_purge(bulla_provider *provider, bulla_view key_id)
-{
-    bulla_provider_purge(((breaker *)(void *)provider)->inner, key_id);
+    return index == 0 ? ((const breaker *)(const void *)provider)->inner : NULL;
 }
 
 static int64_t now_ns(const breaker *self)
@@ -257,8 +252,7 @@ static void breaker_destroy(bulla_wrapper *wrapper)
     bulla_provider_unref(self_of(wrapper)->inner);
 }
 
-static const bulla_wrapper_kind breaker_kind = {sizeof(breaker), breaker_matches, breaker_purge, breaker_run,
-                                                breaker_destroy};
+static const bulla_wrapper_kind breaker_kind = {sizeof(breaker), breaker_inner, breaker_run, breaker_destroy};
 
 static void metrics_init(breaker *self, const bulla_wrapper_site *site)
 {

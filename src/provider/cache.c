@@ -23,6 +23,7 @@
 #define LANE_ENTRIES 1024u
 #define MAX_REFRESHERS 4u  /* threads */
 #define MAX_REFRESHES 256u /* that wait for one */
+#define DOUBT_PAUSE_NS INT64_C(1000000000)
 
 static bulla_cache *self_of(bulla_provider *provider)
 {
@@ -170,14 +171,39 @@ static void forget(bulla_cache *self, bulla_view key_id)
     bulla_reuse_purge(&self->reuse, key_id);
 }
 
-/* In the table only where there is something: else a flood of refusals would keep everybody else's answers out. */
-void bulla_cache_forget(bulla_cache *cache, const bulla_cachekey *key)
+static void copies_forget(bulla_cache *cache, const bulla_cachekey *key)
 {
-    bulla_cachetable_forget(&cache->table, key, false);
     for (size_t i = 0; i < BULLA_CACHE_LANES; i++) {
         bulla_cachetable *lane = __atomic_load_n(&cache->lanes[i], __ATOMIC_ACQUIRE);
         if (lane != NULL) bulla_cachetable_forget(lane, key, true);
     }
+}
+
+/* In the table only where there is something: else a flood of refusals would keep everybody else's answers out. */
+void bulla_cache_forget(bulla_cache *cache, const bulla_cachekey *key)
+{
+    bulla_cachetable_forget(&cache->table, key, false);
+    copies_forget(cache, key);
+}
+
+/* Each answer of the store may be doubted once. What it has then said twice is doubted in turn, once a second, or as
+ * often as entries are renewed anyway: a store that told one lie for a while is found to have stopped, and who hands in
+ * damaged data does not double the requests. */
+static bool doubt(bulla_cache *cache, const bulla_cachekey *key)
+{
+    if (bulla_cachetable_doubt(&cache->table, key, false)) return true;
+    int64_t pace_ns = bulla_cache_pace_ns(cache), pause_ns = pace_ns < DOUBT_PAUSE_NS ? pace_ns : DOUBT_PAUSE_NS;
+    return bulla_cache_take_turn(&cache->next_doubt_ns, bulla_cache_now_ns(cache), pause_ns) &&
+           bulla_cachetable_doubt(&cache->table, key, true);
+}
+
+/* What is further in first, as in a purge. */
+static void cache_forget(bulla_provider *provider, bulla_context *context, const bulla_wrapped *wrapped)
+{
+    bulla_cache *self = self_of(provider);
+    bulla_question question = bulla_question_of(self, context, wrapped);
+    bulla_provider_forget(self->inner, context, wrapped);
+    if (doubt(self, &question.key)) copies_forget(self, &question.key);
 }
 
 /* What is further in goes first: a miss that ran between the two would bring a stale key back out. */
@@ -230,6 +256,7 @@ static const bulla_provider_ops cache_ops = {
     .check = cache_check,
     .list = cache_list,
     .create = cache_create,
+    .forget = cache_forget,
 };
 
 static bulla_status options_check(bulla_call *call, const bulla_cache_options *options)

@@ -24,8 +24,9 @@ typedef struct bulla_cache {
     bulla_reuse reuse;
     bulla_crew *crew; /* refreshes; NULL: nothing is asked for but by requests */
 
-    int is_offline;      /* the store did not answer when it was asked last */
-    int64_t next_ask_ns; /* while offline: what can be served is not asked for before */
+    int is_offline;        /* the store did not answer when it was asked last */
+    int64_t next_ask_ns;   /* while offline: what can be served is not asked for before */
+    int64_t next_doubt_ns; /* before that nobody doubts what the store has said twice */
     uint64_t shared_flights, refreshed, offline_hits, negative_hits, reused;
 } bulla_cache;
 
@@ -46,6 +47,21 @@ static inline int64_t bulla_cache_now_ns(const bulla_cache *cache)
 static inline void bulla_cache_count(uint64_t *counter)
 {
     (void)__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
+}
+
+/* True for one caller in `pause_ns`. */
+static inline bool bulla_cache_take_turn(int64_t *next_ns, int64_t now_ns, int64_t pause_ns)
+{
+    int64_t due_ns = __atomic_load_n(next_ns, __ATOMIC_RELAXED);
+    return now_ns >= due_ns &&
+           __atomic_compare_exchange_n(next_ns, &due_ns, now_ns + pause_ns, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+
+/* Between two requests for entries that there are, in good times and at most: each is renewed once within its TTL. */
+static inline int64_t bulla_cache_pace_ns(const bulla_cache *cache)
+{
+    uint64_t num_entries = __atomic_load_n(cache->table.num_entries, __ATOMIC_RELAXED);
+    return cache->options.ttl_ms * INT64_C(1000000) / (num_entries == 0 ? 1 : (int64_t)num_entries);
 }
 
 /* cacheask.c: what was not found is asked for, once for all who want it; or given out late, where that is allowed. */

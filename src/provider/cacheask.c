@@ -106,9 +106,9 @@ static bulla_status ask_store(bulla_cache *cache, bulla_call *call, const bulla_
 
 /* --- past its time --- */
 
+/* Without an offline window that is one that is doubted, and not past its end. */
 static bool find_stale(bulla_cache *cache, bulla_call *call, const bulla_cachekey *key, bulla_secret **out_dek)
 {
-    if (cache->options.offline_window_ms == 0) return false;
     bulla_cachehit hit = bulla_cachetable_find_stale(&cache->table, key, bulla_cache_now_ns(cache));
     if (hit.dek == NULL) return false;
     call->status = BULLA_OK; /* the failure that was made up for is not the call's */
@@ -119,9 +119,7 @@ static bool find_stale(bulla_cache *cache, bulla_call *call, const bulla_cacheke
 /* True for one request in a while. */
 static bool is_turn_to_ask(bulla_cache *cache)
 {
-    int64_t now_ns = bulla_cache_now_ns(cache), due_ns = __atomic_load_n(&cache->next_ask_ns, __ATOMIC_RELAXED);
-    return now_ns >= due_ns && __atomic_compare_exchange_n(&cache->next_ask_ns, &due_ns, now_ns + OFFLINE_PAUSE_NS,
-                                                           false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+    return bulla_cache_take_turn(&cache->next_ask_ns, bulla_cache_now_ns(cache), OFFLINE_PAUSE_NS);
 }
 
 /* While the store is known not to answer: serves what can be served, and now and then has a thread ask. Without such a

@@ -22,6 +22,8 @@ struct bulla_cacheentry {
     bulla_secret *dek;
     uint8_t refusal; /* bulla_status */
     bool referenced; /* hit since the clock's hand passed */
+    bool is_doubted; /* to be asked for anew */
+    bool is_settled; /* was asked for anew, and the store said the same */
     uint8_t turns;   /* how often another lane than the last one hit it, up to SHARED_TURNS */
     unsigned lane;   /* that hit it last */
     size_t lens[4];
@@ -310,7 +312,7 @@ static inline bulla_cachehit find(bulla_cachetable *table, const bulla_cachekey 
     bulla_cacheentry *entry = chain_find(table, key);
     if (BULLA_LIKELY(entry != NULL && now_ns < entry->soft_ns))
         hit = entry_use(table, shard, entry, key->lane, &dropped);
-    else if (entry != NULL && now_ns < entry->expires_ns)
+    else if (entry != NULL && now_ns < entry->expires_ns && !entry->is_doubted)
         hit = entry_use_late(table, shard, entry, key->lane, &dropped);
     else
         shard->misses += misses;
@@ -390,6 +392,12 @@ static bool is_over_full(const bulla_cachetable *table)
            (table->max_bytes != 0 && __atomic_load_n(table->num_bytes, __ATOMIC_RELAXED) > table->max_bytes);
 }
 
+static bool is_settled_by(const bulla_cacheentry *known, const bulla_cacheentry *answer)
+{
+    return (known->is_doubted || known->is_settled) &&
+           bulla_view_equal(bulla_secret_borrow(known->dek), bulla_secret_borrow(answer->dek));
+}
+
 /* Takes one entry out, from the first shard that has one to give. */
 static bool evict_one(bulla_cachetable *table, uint64_t hash, const bulla_cacheentry *keep)
 {
@@ -413,7 +421,10 @@ void bulla_cachetable_put(bulla_cachetable *table, const bulla_cachekey *key, co
     bulla_cacheshard *shard = shard_of(table, key->hash);
     shard_lock(shard);
     bulla_cacheentry *known = chain_find(table, key);
-    if (known != NULL) entry_drop(table, shard, known, &dropped); /* another thread's; this one is newer */
+    if (known != NULL) {
+        entry->is_settled = is_settled_by(known, entry);
+        entry_drop(table, shard, known, &dropped); /* another thread's; this one is newer */
+    }
     /* A purge counts first and walks the shards then: seen here, or the entry is there when it comes by. */
     bool stale = bulla_cachetable_generation(table) != generation;
     if (!stale) entry_link(table, shard, entry);
@@ -439,6 +450,20 @@ void bulla_cachetable_forget(bulla_cachetable *table, const bulla_cachekey *key,
     if (known != NULL) entry_drop(table, shard, known, &dropped);
     shard_unlock(shard);
     release(table, dropped);
+}
+
+bool bulla_cachetable_doubt(bulla_cachetable *table, const bulla_cachekey *key, bool even_settled)
+{
+    bulla_cacheshard *shard = shard_of(table, key->hash);
+    shard_lock(shard);
+    bulla_cacheentry *known = chain_find(table, key);
+    bool is_news = known != NULL && !known->is_doubted && (even_settled || !known->is_settled);
+    if (is_news) {
+        known->is_doubted = true;
+        known->soft_ns = INT64_MIN; /* no hit goes past the look at is_doubted */
+    }
+    shard_unlock(shard);
+    return is_news;
 }
 
 static bool has_prefix(const bulla_cacheentry *entry, bulla_view key_id)

@@ -81,6 +81,10 @@ void bulla_cachetable_put(bulla_cachetable *table, const bulla_cachekey *key, co
 /* Removes one entry, and forbids what was asked before and is about to be put: always, or only when there was one. */
 void bulla_cachetable_forget(bulla_cachetable *table, const bulla_cachekey *key, bool always);
 
+/* Has an entry found no more until the store was asked again; but as a stale one it is, for want of an answer. False:
+ * there is none, it is so already, or the store has said the same twice, which counts unless `even_settled`. */
+bool bulla_cachetable_doubt(bulla_cachetable *table, const bulla_cachekey *key, bool even_settled);
+
 /* Removes the entries whose info starts with `key_id`. */
 void bulla_cachetable_purge(bulla_cachetable *table, bulla_view key_id);
 

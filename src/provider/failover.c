@@ -52,19 +52,10 @@ static failover *self_of(bulla_wrapper *wrapper)
     return (failover *)(void *)wrapper;
 }
 
-static bool failover_matches(const bulla_provider *provider, const bulla_wrapped *wrapped)
+static bulla_provider *failover_inner(const bulla_provider *provider, size_t index)
 {
     const failover *self = (const failover *)(const void *)provider;
-    for (size_t i = 0; i < self->num_members; i++)
-        if (bulla_provider_matches(self->members[i], wrapped)) return true;
-    return false;
-}
-
-static void failover_purge(bulla_provider *provider, bulla_view key_id)
-{
-    failover *self = (failover *)(void *)provider;
-    for (size_t i = 0; i < self->num_members; i++)
-        bulla_provider_purge(self->members[i], key_id);
+    return index < self->num_members ? self->members[index] : NULL;
 }
 
 static int64_t now_ns(const failover *self)
@@ -308,8 +299,8 @@ bulla_status bulla_failover_new(bulla_call *call, bulla_provider *const *inners,
                                 const bulla_failover_options *options, const bulla_wrapper_site *site,
                                 bulla_provider **out_provider)
 {
-    bulla_wrapper_kind kind = {sizeof(failover) + num_inners * sizeof(bulla_provider *), failover_matches,
-                               failover_purge, failover_run, failover_destroy};
+    bulla_wrapper_kind kind = {sizeof(failover) + num_inners * sizeof(bulla_provider *), failover_inner, failover_run,
+                               failover_destroy};
     bulla_wrapper *made = NULL;
     if (num_inners == 0 || num_inners > MAX_MEMBERS)
         return bulla_fail(call, BULLA_ECONFIG, "failover takes 1 to %u endpoints, not %zu", MAX_MEMBERS, num_inners);

@@ -280,3 +280,9 @@ void bulla_provider_purge(bulla_provider *provider, bulla_view key_id)
 {
     if (provider != NULL && HAS_SLOT(provider, purge)) provider->ops->purge(provider, key_id);
 }
+
+void bulla_provider_forget(bulla_provider *provider, bulla_context *context, const bulla_wrapped *wrapped)
+{
+    if (bulla_provider_matches(provider, wrapped) && HAS_SLOT(provider, forget))
+        provider->ops->forget(provider, context, wrapped);
+}

@@ -106,6 +106,33 @@ static bulla_status run_create(bulla_provider *provider, bulla_call *call)
     return run(provider, call, (bulla_request){.op = BULLA_OP_CREATE});
 }
 
+static bulla_provider *inner_of(const bulla_provider *provider, size_t index)
+{
+    return ((const bulla_wrapper *)(const void *)provider)->inner(provider, index);
+}
+
+static bool wrapper_matches(const bulla_provider *provider, const bulla_wrapped *wrapped)
+{
+    const bulla_provider *inner = inner_of(provider, 0);
+    for (size_t i = 1; inner != NULL; inner = inner_of(provider, i++))
+        if (bulla_provider_matches(inner, wrapped)) return true;
+    return false;
+}
+
+static void wrapper_purge(bulla_provider *provider, bulla_view key_id)
+{
+    bulla_provider *inner = inner_of(provider, 0);
+    for (size_t i = 1; inner != NULL; inner = inner_of(provider, i++))
+        bulla_provider_purge(inner, key_id);
+}
+
+static void wrapper_forget(bulla_provider *provider, bulla_context *context, const bulla_wrapped *wrapped)
+{
+    bulla_provider *inner = inner_of(provider, 0);
+    for (size_t i = 1; inner != NULL; inner = inner_of(provider, i++))
+        bulla_provider_forget(inner, context, wrapped);
+}
+
 static void wrapper_destroy(bulla_provider *provider)
 {
     bulla_wrapper *wrapper = (bulla_wrapper *)(void *)provider;
@@ -124,20 +151,22 @@ bulla_status bulla_wrapper_new(bulla_call *call, const bulla_wrapper_kind *kind,
         .name = bulla_provider_name(inner),
         .can = bulla_provider_can(inner),
         .idempotent = bulla_provider_idempotent(inner),
-        .matches = kind->matches,
+        .matches = wrapper_matches,
         .describe = run_describe,
         .wrap = run_wrap,
         .unwrap = run_unwrap,
         .datakey = run_datakey,
         .rewrap = run_rewrap,
         .rotate = run_rotate,
-        .purge = kind->purge,
+        .purge = wrapper_purge,
         .destroy = wrapper_destroy,
         .check = run_check,
         .list = run_list,
         .create = run_create,
+        .forget = wrapper_forget,
     };
     wrapper->env = bulla_env_of(call);
+    wrapper->inner = kind->inner;
     wrapper->run = kind->run;
     wrapper->destroy = kind->destroy;
     bulla_provider_init(&wrapper->base, &wrapper->ops);

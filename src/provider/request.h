@@ -32,20 +32,23 @@ const char *bulla_request_verb(const bulla_request *request);
 /* Puts the request to `provider` through the dispatcher. */
 BULLA_MUST_USE bulla_status bulla_request_send(bulla_request *request, bulla_provider *provider, bulla_call *call);
 
+/* The provider that is inside, the first being 0; NULL behind the last. */
+typedef bulla_provider *(*bulla_wrapper_inner)(const bulla_provider *provider, size_t index);
+
 typedef struct bulla_wrapper {
     bulla_provider base;
     bulla_provider_ops ops; /* under the name and with the abilities of what is inside */
     const bulla_env *env;
+    bulla_wrapper_inner inner;
     bulla_status (*run)(struct bulla_wrapper *wrapper, bulla_call *call, bulla_request *request);
     void (*destroy)(struct bulla_wrapper *wrapper); /* releases what follows this struct, not the struct */
 } bulla_wrapper;
 
-/* A wrapper struct of `size` bytes that begins with a bulla_wrapper, like `inner` in name and abilities, with its own
- * `matches` and `purge`. One reference. */
+/* A wrapper struct of `size` bytes that begins with a bulla_wrapper, like `inner` in name and abilities. It matches
+ * what any of those inside does, and tells all of them what to forget. One reference. */
 typedef struct bulla_wrapper_kind {
     size_t size;
-    bool (*matches)(const bulla_provider *provider, const bulla_wrapped *wrapped);
-    void (*purge)(bulla_provider *provider, bulla_view key_id);
+    bulla_wrapper_inner inner;
     bulla_status (*run)(bulla_wrapper *wrapper, bulla_call *call, bulla_request *request);
     void (*destroy)(bulla_wrapper *wrapper);
 } bulla_wrapper_kind;

@@ -36,14 +36,9 @@ static retry *self_of(bulla_wrapper *wrapper)
     return (retry *)(void *)wrapper;
 }
 
-static bool retry_matches(const bulla_provider *provider, const bulla_wrapped *wrapped)
+static bulla_provider *retry_inner(const bulla_provider *provider, size_t index)
 {
-    return bulla_provider_matches(((const retry *)(const void *)provider)->inner, wrapped);
-}
-
-static void retry_purge(bulla_provider *provider, bulla_view key_id)
-{
-    bulla_provider_purge(((retry *)(void *)provider)->inner, key_id);
+    return index == 0 ? ((const retry *)(const void *)provider)->inner : NULL;
 }
 
 /* A list that has shown keys would show them twice. */
@@ -234,7 +229,7 @@ static void retry_destroy(bulla_wrapper *wrapper)
     bulla_provider_unref(self_of(wrapper)->inner);
 }
 
-static const bulla_wrapper_kind retry_kind = {sizeof(retry), retry_matches, retry_purge, retry_run, retry_destroy};
+static const bulla_wrapper_kind retry_kind = {sizeof(retry), retry_inner, retry_run, retry_destroy};
 
 bulla_status bulla_retry_new(bulla_call *call, bulla_provider *inner, const bulla_retry_options *options,
                              const bulla_wrapper_site *site, bulla_provider **out_provider)

@@ -206,6 +206,10 @@ static void a_purge_forgets_and_nothing_else(void **state)
     bulla_provider_purge(c->key, bulla_view_text("no such key"));
     bulla_provider_purge(c->key, (bulla_view){NULL, 0});
     bulla_provider_purge(NULL, (bulla_view){NULL, 0});
+    bulla_provider_forget(c->key, c->context, sample.wrapped);
+    bulla_provider_forget(c->key, NULL, sample.wrapped);
+    bulla_provider_forget(c->key, c->context, NULL);
+    bulla_provider_forget(NULL, c->context, sample.wrapped);
     assert_ok(bulla_provider_unwrap(c->key, &c->call, c->context, sample.wrapped, &opened));
     assert_same_key(sample.dek, opened);
     contract_sample_done(&sample);

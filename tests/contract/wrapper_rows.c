@@ -73,14 +73,9 @@ typedef struct faulty {
     size_t num_calls;
 } faulty;
 
-static bool faulty_matches(const bulla_provider *provider, const bulla_wrapped *wrapped)
+static bulla_provider *faulty_inner(const bulla_provider *provider, size_t index)
 {
-    return bulla_provider_matches(((const faulty *)(const void *)provider)->inner, wrapped);
-}
-
-static void faulty_purge(bulla_provider *provider, bulla_view key_id)
-{
-    bulla_provider_purge(((faulty *)(void *)provider)->inner, key_id);
+    return index == 0 ? ((const faulty *)(const void *)provider)->inner : NULL;
 }
 
 static bulla_status faulty_run(bulla_wrapper *wrapper, bulla_call *call, bulla_request *request)
@@ -98,7 +93,7 @@ static void faulty_destroy(bulla_wrapper *wrapper)
 
 bulla_status make_faulty(const contract_row *row, bulla_call *call, unsigned which, bulla_provider **out_provider)
 {
-    static const bulla_wrapper_kind kind = {sizeof(faulty), faulty_matches, faulty_purge, faulty_run, faulty_destroy};
+    static const bulla_wrapper_kind kind = {sizeof(faulty), faulty_inner, faulty_run, faulty_destroy};
     BULLA_AUTO(bulla_provider) *inner = NULL;
     bulla_wrapper *made = NULL;
     BULLA_TRY(row->inner->make(row->inner, call, which, &inner));

@@ -80,6 +80,7 @@ static bulla_status unwrap(bulla_provider *provider, bulla_call *call, bulla_con
     size_t len = blob.len - BULLA_NONCE_LEN - BULLA_TAG_LEN;
     const uint8_t *sealed = blob.data + BULLA_NONCE_LEN;
     BULLA_TRY(bulla_aead_open(keyed->aead, call, blob.data, bound, bulla_view_of(sealed, len), sealed + len, key));
+    if (keyed->lies) key[0] ^= 1;
     return bulla_secret_copy(call, bulla_view_of(key, keyed->dek_len != 0 ? keyed->dek_len : len), out_dek);
 }
 

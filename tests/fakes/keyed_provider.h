@@ -16,6 +16,7 @@ typedef struct keyed_provider {
     size_t num_unwraps;   /* how often it was asked */
     bulla_status answer;  /* what every call returns; BULLA_OK: it works */
     size_t dek_len;       /* what unwrap gives; 0: what was wrapped */
+    bool lies;            /* unwrap says ok and gives another key */
 } keyed_provider;
 
 /* In the caller's storage; `seed` makes the key. Release with keyed_provider_done. */

@@ -9,14 +9,9 @@ static scripted_provider *self_of(bulla_wrapper *wrapper)
     return (scripted_provider *)(void *)wrapper;
 }
 
-static bool scripted_matches(const bulla_provider *provider, const bulla_wrapped *wrapped)
+static bulla_provider *scripted_inner(const bulla_provider *provider, size_t index)
 {
-    return bulla_provider_matches(((const scripted_provider *)(const void *)provider)->inner, wrapped);
-}
-
-static void scripted_purge(bulla_provider *provider, bulla_view key_id)
-{
-    bulla_provider_purge(((scripted_provider *)(void *)provider)->inner, key_id);
+    return index == 0 ? ((const scripted_provider *)(const void *)provider)->inner : NULL;
 }
 
 static pthread_mutex_t script_lock = PTHREAD_MUTEX_INITIALIZER; /* a new script may come while threads follow the old */
@@ -67,8 +62,10 @@ static bulla_status scripted_run(bulla_wrapper *wrapper, bulla_call *call, bulla
         return bulla_call_check(call);
     }
     if (step.takes_ms != 0) fake_env_advance_ms(self->fake, step.takes_ms);
-    if (step.status == BULLA_OK) return bulla_request_send(request, self->inner, call);
-    return play(self, call, request, &step);
+    if (step.status != BULLA_OK) return play(self, call, request, &step);
+    if (step.instead == NULL) return bulla_request_send(request, self->inner, call);
+    *request->out_dek = bulla_secret_ref(step.instead);
+    return BULLA_OK;
 }
 
 static void scripted_destroy(bulla_wrapper *wrapper)
@@ -76,8 +73,8 @@ static void scripted_destroy(bulla_wrapper *wrapper)
     bulla_provider_unref(self_of(wrapper)->inner);
 }
 
-static const bulla_wrapper_kind scripted_kind = {sizeof(scripted_provider), scripted_matches, scripted_purge,
-                                                 scripted_run, scripted_destroy};
+static const bulla_wrapper_kind scripted_kind = {sizeof(scripted_provider), scripted_inner, scripted_run,
+                                                 scripted_destroy};
 
 bulla_status scripted_provider_new(bulla_call *call, bulla_provider *inner, fake_env *fake,
                                    scripted_provider **out_provider)

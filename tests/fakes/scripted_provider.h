@@ -13,6 +13,7 @@ typedef struct scripted_step {
     bool hangs;              /* until the call ends; a millisecond of the fake clock passes in each real one */
     bool acts;               /* the request is carried out and its answer lost */
     uint32_t only;           /* BULLA_OP_* bits that the step waits for; others are handed on meanwhile; 0: any */
+    bulla_secret *instead;   /* what an unwrap gives, whatever was asked; NULL: the truth. Borrowed */
 } scripted_step;
 
 typedef struct scripted_provider {

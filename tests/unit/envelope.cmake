@@ -10,7 +10,7 @@ endif()
 
 # Messages
 set(message_kit message_kit.c old_message.c ../fakes/keyed_provider.c)
-foreach(part message stream copy legacy recipients header rewrap reuse)
+foreach(part message stream copy legacy recipients header rewrap reuse wrong_key)
   bulla_test(test_envelope_${part} LABEL unit
     SOURCES test_envelope_${part}.c ${message_kit} ROOMS base crypto envelope provider)
 endforeach()

@@ -4,7 +4,7 @@ foreach(module address registry seam rawkeys rsa cache cache_threads keyhash wai
     SOURCES test_provider_${module}.c ROOMS base crypto provider LINKS fakes)
 endforeach()
 
-foreach(module retry breaker cache_outage cache_reuse cache_flights)
+foreach(module retry breaker cache_outage cache_reuse cache_flights cache_doubt)
   bulla_test(test_provider_${module} LABEL unit
     SOURCES test_provider_${module}.c store_kit.c ROOMS base crypto provider LINKS fakes)
 endforeach()
