@@ -98,7 +98,7 @@ static bulla_status run(struct cli *cli, int argc, char **argv)
     size_t num_pairs = 0;
     CLI_TRY(cli_context_pairs(cli, pairs, CLI_MAX_PAIRS, &num_pairs));
     CLI_AUTO(cli_providers_done) struct cli_providers keys = {.num = 0};
-    CLI_TRY(cli_opening_open(cli, "recipient", &keys));
+    CLI_TRY(cli_opening_open(cli, "recipient", NULL, &keys));
     decryption.options = (bulla_decrypt_options){.size = sizeof decryption.options,
                                                  .recipients = keys.list,
                                                  .num_recipients = keys.num,

@@ -5,8 +5,8 @@
 
 #include "cli/cli.h"
 
-/* The keys of the repeated option `name`; without it the whole keystore, where there is one, and the configured
- * recipients. EINVAL when that is nobody. */
-bulla_status cli_opening_open(struct cli *cli, const char *name, struct cli_providers *out_providers);
+/* The keys of the repeated option `name`; without it those of the option `also` (NULL: none), the whole keystore, where
+ * there is one, and the configured recipients. EINVAL when that is nobody. */
+bulla_status cli_opening_open(struct cli *cli, const char *name, const char *also, struct cli_providers *out_providers);
 
 #endif

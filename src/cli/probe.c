@@ -126,27 +126,28 @@ static bool is_outage(bulla_status status)
     return class == BULLA_CLASS_RETRY || class == BULLA_CLASS_UNSURE || class == BULLA_CLASS_STOP;
 }
 
-/* A store that refuses has been reached. */
-static bool reach_step(struct run *run)
-{
-    int64_t since = begin(run);
-    bulla_status status = bulla_provider_check(run->provider, &run->cli->call);
-    if (status == BULLA_EUNSUPPORTED || !is_outage(status)) {
-        note(run, CLI_STEP_REACH, CLI_STEP_OK, BULLA_OK, since);
-        if (status != BULLA_EAUTHN) return true;
-        note(run, CLI_STEP_AUTHENTICATE, CLI_STEP_FAILED, status, since);
-        return false;
-    }
-    note(run, CLI_STEP_REACH, CLI_STEP_FAILED, status, since);
-    return false;
-}
-
 /* Whether the answer is that of a store which knows us: not an outage, of the store or of where we log in, and not a
  * mistake that was found before anybody was asked. */
 static bool knows_us(const bulla_call *call, bulla_status status)
 {
     if (is_outage(status) || status == BULLA_EAUTHN || status == BULLA_ENOFILE || status == BULLA_EIO) return false;
     return (status != BULLA_ECONFIG && status != BULLA_EINVAL) || call->native != 0;
+}
+
+/* A store that refuses has been reached; what failed before it was asked says nothing of it. */
+static bool reach_step(struct run *run)
+{
+    int64_t since = begin(run);
+    bulla_status status = bulla_provider_check(run->provider, &run->cli->call);
+    if (is_outage(status)) {
+        note(run, CLI_STEP_REACH, CLI_STEP_FAILED, status, since);
+        return false;
+    }
+    bool known = knows_us(&run->cli->call, status);
+    bool asked = known || (status == BULLA_EAUTHN && run->cli->call.native != 0);
+    note(run, CLI_STEP_REACH, asked ? CLI_STEP_OK : CLI_STEP_UNSAID, BULLA_OK, since);
+    if (!known) note(run, CLI_STEP_AUTHENTICATE, CLI_STEP_FAILED, status, since);
+    return known;
 }
 
 /* The first description brings the login with it, and the second one is without. */

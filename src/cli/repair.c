@@ -158,7 +158,7 @@ static bulla_status run(struct cli *cli, int argc, char **argv)
                                       .job = job,
                                       .recursive = cli_flag(cli, "recursive")}};
     repair.files.arg = &repair;
-    CLI_TRY(cli_opening_open(cli, "with", &repair.with));
+    CLI_TRY(cli_opening_open(cli, "with", NULL, &repair.with));
     CLI_TRY(cli_recipients_open(cli, "recipient", true, &repair.allowed));
     bulla_status status = cli_files_run(&repair.files, argc, argv);
     if (repair.num_owed_still != 0)

@@ -389,7 +389,7 @@ static bulla_status keys_open(struct rewrap *rewrap)
     struct cli *cli = rewrap->files.cli;
     if (cli_flag(cli, "to") && (cli_flag(cli, "add") || cli_flag(cli, "drop") || cli_flag(cli, "renew")))
         return cli_usage(cli, "--to says who all the recipients are: leave --add, --drop and --renew out");
-    CLI_TRY(cli_opening_open(cli, "with", &rewrap->with));
+    CLI_TRY(cli_opening_open(cli, "with", "renew", &rewrap->with));
     CLI_TRY(cli_recipients_open(cli, "to", false, &rewrap->to));
     CLI_TRY(cli_recipients_open(cli, "add", false, &rewrap->add));
     CLI_TRY(cli_recipients_open(cli, "renew", false, &rewrap->renew));

@@ -4,6 +4,7 @@
 #include "base/bytes.h"
 #include "base/mem.h"
 #include "crypto/rand.h"
+#include "provider/request.h"
 #include "wire/jwt.h"
 #include "wire/uri.h"
 
@@ -247,5 +248,9 @@ bulla_status bulla_azure_login(bulla_call *call, const bulla_kms_config *config,
     if (certificate != NULL) return certificate_login(&self, certificate, out_grant);
     const char *token_file = bulla_kms_setting(call, NULL, "AZURE_FEDERATED_TOKEN_FILE", NULL);
     if (token_file != NULL) return workload_login(&self, token_file, out_grant);
-    return managed_login(&self, out_grant);
+    bulla_status status = managed_login(&self, out_grant);
+    if (status == BULLA_EUNAVAIL || status == BULLA_EAUTHN)
+        bulla_why_add(call, "nothing but a managed identity is configured: else set client_id with client_secret or "
+                            "client_certificate");
+    return status;
 }

@@ -4,6 +4,7 @@
 #include "base/bytes.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "provider/request.h"
 #include "wire/jwt.h"
 
 #include <stdio.h>
@@ -54,7 +55,9 @@ static bulla_status file_read(bulla_call *call, const bulla_kms_config *config, 
     bool is_wanted = false;
     if (!path_find(call, config, path, &is_wanted)) return BULLA_OK;
     bulla_status status = bulla_kms_secret_file(call, path, out_file);
-    return status == BULLA_ENOFILE && !is_wanted ? BULLA_OK : status;
+    if (status == BULLA_ENOFILE && !is_wanted) return BULLA_OK;
+    if (status != BULLA_OK) bulla_why_add(call, "key store \"%s\": its credentials_file", config->name);
+    return status;
 }
 
 void bulla_gcp_quota_project(bulla_call *call, const bulla_kms_config *config, char *out, size_t cap)

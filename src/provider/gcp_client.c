@@ -65,6 +65,13 @@ static const char *remedy_of(bulla_status status)
     }
 }
 
+/* Without what stands before the version: the key is named already, and the state at the end must have room. */
+static const char *words_of(const bulla_gcpkms_error *error)
+{
+    const char *version = strstr(error->text, "cryptoKeyVersions/");
+    return strncmp(error->text, "projects/", 9) == 0 && version != NULL ? version : error->text;
+}
+
 /* Every answer but 200. */
 bulla_status bulla_gcp_refused(const bulla_gcp_key *self, bulla_call *call, const bulla_gcp_request *from,
                                const bulla_http_answer *answer)
@@ -83,7 +90,7 @@ bulla_status bulla_gcp_refused(const bulla_gcp_key *self, bulla_call *call, cons
                          store, from->verb, answer->code);
     else
         (void)bulla_fail(call, status, "key store \"%s\": %s with %.80s: %s: %.100s%s", store, from->verb,
-                         strstr(self->name, "/keyRings/") + 1, error.status, error.text, remedy_of(status));
+                         strstr(self->name, "/keyRings/") + 1, error.status, words_of(&error), remedy_of(status));
     call->native = answer->code;
     return status;
 }

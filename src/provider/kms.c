@@ -305,6 +305,9 @@ bulla_status bulla_kms_find(const bulla_kms *kms, bulla_call *call, const char *
     }
     for (size_t i = 0; i < kms->num_stores; i++)
         if (strcmp(kms->stores[i].config.name, name) == 0) found = &kms->stores[i].config;
+    /* As listings name what the environment alone configures. */
+    if (found == NULL && scheme != NULL && strcmp(name, scheme) == 0 && first_of(kms, scheme) == NULL)
+        found = empty_of(scheme);
     if (found == NULL) return unknown_name(kms, call, name);
     if (scheme != NULL && strcmp(found->provider, scheme) != 0)
         return bulla_fail(call, BULLA_ECONFIG, "key store \"%s\" is of kind %s, not %s", name, found->provider, scheme);

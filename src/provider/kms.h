@@ -27,7 +27,8 @@ size_t bulla_kms_count(const bulla_kms *kms);
 const bulla_kms_config *bulla_kms_at(const bulla_kms *kms, size_t index);
 
 /* The configuration for `scheme`: the one named `name` (ECONFIG when there is none, or of another scheme), with NULL
- * the first of the scheme, else an empty one named as the scheme. Borrowed for the life of `kms`. */
+ * the first of the scheme, else an empty one named as the scheme, which that name means too. Borrowed for the life of
+ * `kms`. */
 BULLA_MUST_USE bulla_status bulla_kms_find(const bulla_kms *kms, bulla_call *call, const char *scheme, const char *name,
                                            const bulla_kms_config **out_config);
 

@@ -85,7 +85,7 @@ BULLA_MUST_USE bulla_status bulla_gcpkms_total_read(bulla_call *call, bulla_view
 /* google.rpc.Status in JSON. Empty when the body is not one. */
 typedef struct bulla_gcpkms_error {
     char status[40]; /* INVALID_ARGUMENT, … */
-    char text[160];
+    char text[320];  /* resource names are long, and what is said of them comes last */
 } bulla_gcpkms_error;
 void bulla_gcpkms_error_read(bulla_view body, bulla_gcpkms_error *out_error);
 

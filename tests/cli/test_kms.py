@@ -36,6 +36,14 @@ class Vault(http.server.ThreadingHTTPServer):
             text = f"vault:v1:{base64.b64encode(os.urandom(60)).decode()}"
             self.wrapped[text] = base64.b64encode(os.urandom(32)).decode(), body.get("associated_data", "")
             return 200, {"data": {"ciphertext": text, "plaintext": self.wrapped[text][0]}}
+        if path == "transit/encrypt/app":
+            text = f"vault:v1:{base64.b64encode(os.urandom(60)).decode()}"
+            self.wrapped[text] = body["plaintext"], body.get("associated_data", "")
+            return 200, {"data": {"ciphertext": text}}
+        if path == "transit/rewrap/app":
+            text = f"vault:v1:{base64.b64encode(os.urandom(60)).decode()}"
+            self.wrapped[text] = self.wrapped[body["ciphertext"]]
+            return 200, {"data": {"ciphertext": text}}
         if path == "transit/decrypt/app":
             plaintext, bound = self.wrapped[body["ciphertext"]]
             if bound == body.get("associated_data", ""):
@@ -97,6 +105,13 @@ class Kms(CommandTest):
         self.assertEqual([steps[name]["result"] for name in ("reach", "authenticate", "describe")], ["ok", "failed", "skipped"])
         self.assertIn("no credentials", steps["authenticate"]["cause"])
 
+    def test_credentials_that_are_not_there_say_nothing_of_the_store(self):
+        env = {**self.env, "GOOGLE_APPLICATION_CREDENTIALS": "/nowhere.json"}
+        steps = self.verify("gcp:projects/p/locations/l/keyRings/r/cryptoKeys/k", status=CALLER, env=env)
+        self.assertEqual([steps[name]["result"] for name in ("reach", "authenticate", "describe")], ["unsaid", "failed", "skipped"])
+        self.assertIn("/nowhere.json", steps["authenticate"]["cause"])
+        self.assertIn("credentials_file", steps["authenticate"]["cause"])
+
     def test_a_key_that_is_not_there_is_told_by_a_store_that_knows_us(self):
         env = {**self.env, "VAULT_ADDR": self.address, "VAULT_TOKEN": "s.token"}
         steps = self.verify("vault:transit/keys/other", status=CALLER, env=env)
@@ -116,6 +131,13 @@ class Kms(CommandTest):
         self.assertEqual(self.vault.seen, [])
         self.assertIn(self.key, self.bulla("stats", "cache").decode())
         self.assertEqual(self.stderr, "")
+
+    def test_a_key_that_is_to_wrap_anew_opens_too(self):
+        env = {**self.env, "VAULT_ADDR": self.address, "VAULT_TOKEN": "s.token"}
+        (self.dir / "letter").write_text("hello")
+        self.bulla("encrypt", "-r", "vault:transit/keys/app", "letter", env=env)
+        self.bulla("rewrap", "--renew", "vault:transit/keys/app", "letter.bulla", env=env)
+        self.assertEqual(self.bulla("decrypt", "-r", "vault:transit/keys/app", "-o", "-", "letter.bulla", env=env), b"hello")
 
     def test_a_profile_has_a_histogram_of_each_call_and_phase(self):
         self.configure(f"kms: {{main: {{provider: vault, address: '{self.address}', token: t, key_name: app}}}}\n")

@@ -133,17 +133,19 @@ static void states_and_missing_keys_are_told_apart(void **state)
         const char *key;
         bulla_status status;
         bulla_key_state state;
+        const char *words; /* of the guide */
     } rows[] = {
-        {"disabled", BULLA_ESTATE, BULLA_KEY_DISABLED},
-        {"destroyed", BULLA_EDESTROYED, BULLA_KEY_DESTROYED},
-        {"scheduled", BULLA_ESTATE, BULLA_KEY_PENDING_DELETION},
-        {"missing", BULLA_ENOKEY, BULLA_KEY_STATE_UNKNOWN},
+        {"disabled", BULLA_ESTATE, BULLA_KEY_DISABLED, "is not enabled, current state is: DISABLED"},
+        {"destroyed", BULLA_EDESTROYED, BULLA_KEY_DESTROYED, "current state is: DESTROYED"},
+        {"scheduled", BULLA_ESTATE, BULLA_KEY_PENDING_DELETION, "current state is: DESTROY_SCHEDULED"},
+        {"missing", BULLA_ENOKEY, BULLA_KEY_STATE_UNKNOWN, "NOT_FOUND"},
     };
     for (size_t i = 0; i < BULLA_LEN(rows); i++) {
         bulla_key_info info = {.state = BULLA_KEY_STATE_UNKNOWN};
         open_ring_key(rows[i].key);
         assert_status(cloud_wrap(&c), rows[i].status);
         assert_why(&c, rows[i].key);
+        assert_why(&c, rows[i].words);
         bulla_status described = bulla_provider_describe(c.key, &c.call, &info);
         assert_status(described, rows[i].status == BULLA_ENOKEY ? BULLA_ENOKEY : BULLA_OK);
         assert_int_equal(info.state, rows[i].state);

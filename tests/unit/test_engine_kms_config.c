@@ -256,6 +256,9 @@ static void test_stores_are_copied_whole(void **state)
     assert_non_null(strstr(call.why, "did you mean \"main\"?"));
     assert_int_equal(bulla_kms_find(kms, &call, "gcp", NULL, &found), BULLA_OK); /* from the environment alone */
     assert_string_equal(found->name, "gcp");
+    assert_int_equal(bulla_kms_find(kms, &call, "gcp", "gcp", &found), BULLA_OK); /* the same by its name */
+    assert_string_equal(found->name, "gcp");
+    assert_int_equal(bulla_kms_find(kms, &call, "vault", "vault", &found), BULLA_ECONFIG); /* that is "main" */
     bulla_kms_free(kms);
 }
 
