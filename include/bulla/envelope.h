@@ -34,7 +34,8 @@ typedef struct bulla_encrypt_options {
     unsigned threads;       /* for bulla_encrypt_copy: 0 and 1 mean one */
 
     /* N of M: the message is made when this many recipients have wrapped its data key; those whose store does not
-     * answer (classes RETRY and UNSURE, a share of the deadline, EAUTHN) are written down as owed. 0: all must. */
+     * answer (classes RETRY and UNSURE, a share of the deadline, EAUTHN, EUNTRUSTED) are written down as owed. 0: all
+     * must. */
     size_t min_recipients;
     const char *const *names; /* of the recipients, their addresses as a rule; needed when some may be owed */
     size_t *num_owed;         /* how many are; may be NULL */

@@ -45,6 +45,7 @@ typedef enum bulla_class {
     X(ECANCELLED, STOP, "cancelled")                                                                                   \
     X(EINTEGRITY, FATAL, "data failed authentication")                                                                 \
     X(ECORRUPT, FATAL, "store is damaged")                                                                             \
+    X(EUNTRUSTED, FATAL, "key store's certificate is not accepted")                                                    \
     X(ENOMEM, FATAL, "out of memory")                                                                                  \
     X(ENOSPACE, FATAL, "no space left on device")                                                                      \
     X(EIO, FATAL, "input or output error")                                                                             \

@@ -130,7 +130,9 @@ static bool is_outage(bulla_status status)
  * mistake that was found before anybody was asked. */
 static bool knows_us(const bulla_call *call, bulla_status status)
 {
-    if (is_outage(status) || status == BULLA_EAUTHN || status == BULLA_ENOFILE || status == BULLA_EIO) return false;
+    if (is_outage(status) || status == BULLA_EUNTRUSTED || status == BULLA_EAUTHN || status == BULLA_ENOFILE ||
+        status == BULLA_EIO)
+        return false;
     return (status != BULLA_ECONFIG && status != BULLA_EINVAL) || call->native != 0;
 }
 
@@ -139,7 +141,7 @@ static bool reach_step(struct run *run)
 {
     int64_t since = begin(run);
     bulla_status status = bulla_provider_check(run->provider, &run->cli->call);
-    if (is_outage(status)) {
+    if (is_outage(status) || status == BULLA_EUNTRUSTED) {
         note(run, CLI_STEP_REACH, CLI_STEP_FAILED, status, since);
         return false;
     }
@@ -250,6 +252,8 @@ const char *cli_step_remedy(enum cli_step_name name, bulla_status status)
     case BULLA_EUNKNOWN:
     case BULLA_EDEADLINE:
         return "see the cause; else check address, DNS, firewall, proxy and tls.ca_cert, and whether the store is up";
+    case BULLA_EUNTRUSTED:
+        return "see the cause: tls.ca_cert, tls.server_name or the store's certificate; else this is not the store";
     case BULLA_EINTEGRITY: return "stop: the store gave a wrong answer; look for a proxy or a restored, older store";
     case BULLA_OK:
     case BULLA_EINVAL:

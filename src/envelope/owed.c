@@ -24,7 +24,7 @@ bool bulla_status_may_be_owed(bulla_status status)
 {
     bulla_class class = bulla_status_class(status);
     return class == BULLA_CLASS_RETRY || class == BULLA_CLASS_UNSURE || status == BULLA_EDEADLINE ||
-           status == BULLA_EAUTHN;
+           status == BULLA_EAUTHN || status == BULLA_EUNTRUSTED;
 }
 
 bulla_status bulla_owed_options_check(bulla_call *call, const bulla_encrypt_options *options)

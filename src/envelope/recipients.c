@@ -88,7 +88,7 @@ static bool ask(opening *open, bulla_call *call, size_t index, const bulla_wrapp
         return true;
     }
     bulla_class class = bulla_status_class(status);
-    open->is_dead[index] = class == BULLA_CLASS_RETRY || class == BULLA_CLASS_UNSURE;
+    open->is_dead[index] = class == BULLA_CLASS_RETRY || class == BULLA_CLASS_UNSURE || status == BULLA_EUNTRUSTED;
     if (weight(status) > weight(open->worst.status)) bulla_failure_keep(&open->worst, call);
     return false;
 }

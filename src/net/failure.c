@@ -45,6 +45,7 @@ static bool was_sent(const bulla_conn *conn)
     return info_long(conn, CURLINFO_REQUEST_SIZE) > 0 || has_time(conn, CURLINFO_PRETRANSFER_TIME_T);
 }
 
+/* Not an outage: trying again does not help, and whoever answers there may not be the key store at all. */
 static bulla_status fail_certificate(const trouble *what)
 {
     long reason = info_long(what->conn, CURLINFO_SSL_VERIFYRESULT);
@@ -58,8 +59,9 @@ static bulla_status fail_certificate(const trouble *what)
     if (reason <= UNSPECIFIED && strstr(what->detail, "match") != NULL) /* libcurl compares names itself */
         why = "is for another name: use its name in the address, or set tls.server_name if this is the key store";
     if (why != NULL)
-        return bulla_fail(what->call, BULLA_EUNAVAIL, "store %s: the certificate of %s %s", what->store, what->at, why);
-    return bulla_fail(what->call, BULLA_EUNAVAIL, "store %s: the certificate of %s is not accepted: %s", what->store,
+        return bulla_fail(what->call, BULLA_EUNTRUSTED, "store %s: the certificate of %s %s", what->store, what->at,
+                          why);
+    return bulla_fail(what->call, BULLA_EUNTRUSTED, "store %s: the certificate of %s is not accepted: %s", what->store,
                       what->at, what->detail);
 }
 

@@ -148,14 +148,18 @@ static void open_if_closed(breaker *self, const bulla_call *call)
               bulla_provider_name(self->inner), self->labels, call->why);
 }
 
-static void close_again(breaker *self)
+static void close_again(breaker *self, const bulla_call *call, bulla_status answer)
 {
     window_clear(self);
     (void)__atomic_fetch_add(&self->era, 1, __ATOMIC_ACQ_REL);
     state_set(self, CLOSED);
     __atomic_store_n(&self->open_until_ns, 0, __ATOMIC_RELEASE);
-    bulla_log(self->base.env, BULLA_LOG_WARN, "%s key store (%s) answers again", bulla_provider_name(self->inner),
-              self->labels);
+    if (answer == BULLA_EUNTRUSTED)
+        bulla_log(self->base.env, BULLA_LOG_WARN, "%s key store (%s): somebody answers there: %s",
+                  bulla_provider_name(self->inner), self->labels, call->why);
+    else
+        bulla_log(self->base.env, BULLA_LOG_WARN, "%s key store (%s) answers again", bulla_provider_name(self->inner),
+                  self->labels);
 }
 
 static void keep_open(breaker *self, const bulla_call *call)
@@ -209,7 +213,8 @@ static bulla_status admit(breaker *self, bulla_call *call, admission *out_admiss
     return BULLA_OK;
 }
 
-/* The breaker's own view of an answer: a store that refuses is alive. */
+/* The breaker's own view of an answer: a store that refuses is alive. Nor is a certificate that is not accepted a
+ * failure here: an open breaker would say that the store does not answer, and hide what is to be mended. */
 static bool is_failure(bulla_status status)
 {
     if (status == BULLA_EDEADLINE) return true;
@@ -224,7 +229,7 @@ static void probe_end(breaker *self, const bulla_call *call, bulla_status status
     else if (status == BULLA_ECANCELLED)
         state_set(self, OPEN); /* says nothing: the next request is the probe */
     else
-        close_again(self);
+        close_again(self, call, status);
     probe_give_back(self);
 }
 

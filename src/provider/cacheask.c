@@ -28,15 +28,35 @@ static bool is_refusal(bulla_status status)
            status == BULLA_EDESTROYED || status == BULLA_EAUTHZ;
 }
 
-static void offline_set(bulla_cache *cache, bool is_offline)
+/* What ends the offline window: any answer of the store, also one that does not know our credentials; and somebody who
+ * answers in its place. That is no outage: he could hold revocations back as long as the window lasts, and a wrong
+ * certificate or a wrong tls.ca_cert wants to be heard of at once. */
+static bool is_answer(bulla_status status)
 {
-    if (is_offline)
-        __atomic_store_n(&cache->next_ask_ns, bulla_cache_now_ns(cache) + OFFLINE_PAUSE_NS, __ATOMIC_RELAXED);
-    if (__atomic_load_n(&cache->is_offline, __ATOMIC_RELAXED) == (int)is_offline) return;
-    if (__atomic_exchange_n(&cache->is_offline, (int)is_offline, __ATOMIC_RELAXED) == (int)is_offline) return;
-    if (!is_offline)
-        bulla_log(cache->table.env, BULLA_LOG_WARN, "the %s key store answers again", cache->ops.name);
-    else if (cache->options.offline_window_ms == 0)
+    return status == BULLA_OK || is_refusal(status) || status == BULLA_EAUTHN || status == BULLA_EUNTRUSTED;
+}
+
+static bool offline_change(bulla_cache *cache, int is_offline)
+{
+    return __atomic_load_n(&cache->is_offline, __ATOMIC_RELAXED) != is_offline &&
+           __atomic_exchange_n(&cache->is_offline, is_offline, __ATOMIC_RELAXED) != is_offline;
+}
+
+static void offline_end(bulla_cache *cache, bulla_status answer)
+{
+    if (!offline_change(cache, 0)) return;
+    bulla_log(cache->table.env, BULLA_LOG_WARN,
+              answer == BULLA_EUNTRUSTED ? "in the place of the %s key store somebody answers whose certificate is not "
+                                           "accepted: no data key serves past its time"
+                                         : "the %s key store answers again",
+              cache->ops.name);
+}
+
+static void offline_begin(bulla_cache *cache)
+{
+    __atomic_store_n(&cache->next_ask_ns, bulla_cache_now_ns(cache) + OFFLINE_PAUSE_NS, __ATOMIC_RELAXED);
+    if (!offline_change(cache, 1)) return;
+    if (cache->options.offline_window_ms == 0)
         bulla_log(cache->table.env, BULLA_LOG_WARN, "the %s key store does not answer", cache->ops.name);
     else
         bulla_log(cache->table.env, BULLA_LOG_WARN,
@@ -99,8 +119,8 @@ static bulla_status ask_store(bulla_cache *cache, bulla_call *call, const bulla_
         bulla_cache_forget(cache, &question->key);
         refusal_keep(cache, &question->key, status, asked_ns, refusals);
     }
-    if (status == BULLA_OK || is_refusal(status) || status == BULLA_EAUTHN) offline_set(cache, false);
-    if (is_outage(status)) offline_set(cache, true);
+    if (is_answer(status)) offline_end(cache, status);
+    if (is_outage(status)) offline_begin(cache);
     return status;
 }
 

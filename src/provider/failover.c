@@ -40,7 +40,7 @@ typedef struct failover {
 typedef struct walk {
     size_t order[MAX_MEMBERS], num; /* who may be asked, in this order */
     size_t num_failed, num_silent;  /* silent: no answer, or one that says nothing of the key */
-    bulla_failure first_refusal, last;
+    bulla_failure refusal, last;    /* the first refusal, or what kept an endpoint from having a say at all */
     bool all_throttled;
     uint32_t attempts, retry_after_ms;
     size_t text_len;
@@ -154,8 +154,8 @@ static void walk_note(walk *way, const bulla_call *call, size_t member)
         way->all_throttled = way->all_throttled && said.status == BULLA_ETHROTTLED;
         if (said.retry_after_ms != 0 && (way->retry_after_ms == 0 || said.retry_after_ms < way->retry_after_ms))
             way->retry_after_ms = said.retry_after_ms;
-    } else if (way->num_failed == way->num_silent) {
-        way->first_refusal = said;
+    } else if (way->num_failed == way->num_silent || said.status == BULLA_EUNTRUSTED) {
+        way->refusal = said;
     }
     way->num_failed++;
     way->last = said;
@@ -170,6 +170,7 @@ static void walk_note(walk *way, const bulla_call *call, size_t member)
 static bool goes_on(const failover *self, const bulla_request *request, const walk *way, bulla_status status)
 {
     if (request->num_visited != 0) return false;
+    if (status == BULLA_EUNTRUSTED) return true; /* nothing was asked: whoever it is, he says nothing of the key */
     if ((request->op & CHANGES) != 0) return bulla_status_class(status) == BULLA_CLASS_RETRY; /* nothing happened */
     if (is_silence(status)) return true;
     if (self->is_one_key || bulla_status_class(status) == BULLA_CLASS_STOP) return false;
@@ -207,7 +208,7 @@ static bulla_status ask(failover *self, bulla_call *call, bulla_request *request
 static bulla_status walk_fail(const failover *self, bulla_call *call, const walk *way)
 {
     if (way->num_failed == 1) return bulla_failure_set(call, &way->last);
-    if (way->num_silent == 0) return bulla_failure_set(call, &way->first_refusal);
+    if (way->num_silent == 0) return bulla_failure_set(call, &way->refusal);
     bulla_status status = way->last.status == BULLA_EDEADLINE ? BULLA_EDEADLINE
                           : way->all_throttled                ? BULLA_ETHROTTLED
                                                               : BULLA_EUNAVAIL;

@@ -354,7 +354,7 @@ static void a_certificate_that_does_not_fit_is_no_answer(void **state)
         control("azure-fake fake base=%s", base);
         open_key(key);
         if (i == BULLA_LEN(addresses)) break; /* the good one: the same, with the right authority */
-        assert_status(cloud_wrap(&c), BULLA_EUNAVAIL);
+        assert_status(cloud_wrap(&c), BULLA_EUNTRUSTED);
         assert_why(&c, "certificate");
         close_key();
     }
@@ -369,7 +369,7 @@ static void credentials_are_not_sent_to_a_login_host_that_cannot_show_who_it_is(
     c.config.authority_host = authority;
     c.config.tls.ca_cert = fact("AZURE_FAKE_CA");
     open_key(fact("AZURE_FAKE_KEY"));
-    assert_status(cloud_wrap(&c), BULLA_EUNAVAIL);
+    assert_status(cloud_wrap(&c), BULLA_EUNTRUSTED);
     assert_why(&c, "certificate");
     control("azure-fake expect logins=0");
 }

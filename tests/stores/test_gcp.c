@@ -403,7 +403,7 @@ static void a_certificate_that_does_not_fit_is_no_answer(void **state)
         c.config.endpoint = fact(addresses[i]);
         c.config.tls.ca_cert = fact(i == 4 ? "GCP_OTHER_CA" : "GCP_CA");
         open_key(fact("GCP_KEY"));
-        assert_status(cloud_wrap(&c), BULLA_EUNAVAIL);
+        assert_status(cloud_wrap(&c), BULLA_EUNTRUSTED);
         assert_why(&c, "certificate");
         bulla_provider_unref(c.key);
         c.key = NULL;

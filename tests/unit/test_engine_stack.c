@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the stack makes of a configuration, seen from outside: which of two Vaults is asked, and for how long. */
+/* What the stack makes of a configuration, seen from outside: which of two Vaults is asked, and for how long; and what
+ * it says when somebody else answers. */
 #include "bulla/bulla.h"
 
 #include "cmocka_all.h"
 #include "fakes/http_server.h"
 
 #include <string.h>
+#include <time.h>
 
 static bulla_call call;
 
@@ -16,6 +18,8 @@ static void answer(void *arg, const http_seen *seen, http_reply *reply)
     if (strcmp(seen->method, "GET") == 0)
         http_reply_print(reply,
                          "{\"data\":{\"type\":\"aes256-gcm96\",\"latest_version\":1,\"ttl\":0,\"keys\":{\"1\":1}}}");
+    else if (strstr(seen->target, "/decrypt/") != NULL)
+        http_reply_print(reply, "{\"data\":{\"plaintext\":\"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\"}}");
     else
         http_reply_print(reply, "{\"data\":{\"ciphertext\":\"vault:v1:AAECAwQFBgcICQoLDA0ODw==\"}}");
 }
@@ -72,10 +76,95 @@ static void test_a_key_of_one_endpoint_has_the_time_of_one_before_the_next_is_as
     http_server_stop(second);
 }
 
+/* --- a certificate that is not accepted --- */
+
+/* A key with everything around it that there is, and one endpoint. Entries are past their time at once, nearly. */
+static bulla_provider *key_open(const http_server *server, bulla **out_house)
+{
+    bulla_secret *token = NULL;
+    bulla_provider *key = NULL;
+    static const bulla_cache_options cache = {.size = sizeof cache, .ttl_ms = 20, .offline_window_ms = 600000};
+    bulla_kms_config store = {.size = sizeof store, .name = "main", .provider = "vault", .key_name = "app"};
+    assert_int_equal(bulla_secret_copy(&call, (bulla_view){(const uint8_t *)"s.token", 7}, &token), BULLA_OK);
+    store.address = http_server_url(server);
+    store.token = token;
+    store.tls.ca_cert = http_server_ca();
+    store.cache = &cache;
+    const bulla_options options = {.size = sizeof options, .kms = &store, .num_kms = 1};
+    if (bulla_open(&call, &options, out_house) != BULLA_OK ||
+        bulla_provider_open(*out_house, &call, "kms:main", &key) != BULLA_OK)
+        fail_msg("%s", call.why);
+    bulla_secret_unref(token);
+    return key;
+}
+
+static bulla_status unwrap(bulla_provider *key, const bulla_wrapped *wrapped)
+{
+    bulla_secret *dek = NULL;
+    bulla_call_deadline_set(&call, 20000);
+    bulla_status status = bulla_provider_unwrap(key, &call, NULL, wrapped, &dek);
+    bulla_secret_unref(dek);
+    return status;
+}
+
+static void let_entries_end(void)
+{
+    static const struct timespec while_ = {0, 40000000};
+    (void)nanosleep(&while_, NULL);
+}
+
+/* Another server takes the place of the one that is there. */
+static http_server *replace(http_server *server, http_tls tls)
+{
+    uint16_t port = http_server_port(server);
+    http_server_stop(server);
+    return http_server_start(&(http_server_options){.handler = answer, .tls = tls, .port = port});
+}
+
+/* More often than it takes for a breaker to open: each time it is one connection, and the certificate that is told. */
+static void assert_told_of_the_certificate(bulla_provider *key, const bulla_wrapped *wrapped, const http_server *server)
+{
+    size_t before = http_server_num_connections(server);
+    for (size_t i = 1; i <= 15; i++) {
+        if (unwrap(key, wrapped) != BULLA_EUNTRUSTED) fail_msg("%s: %s", bulla_status_name(call.status), call.why);
+        if (strstr(call.why, "certificate") == NULL) fail_msg("%s", call.why);
+        assert_int_equal(call.attempts, 1);
+        assert_int_equal(http_server_num_connections(server), before + i);
+    }
+    assert_int_equal(http_server_num_requests(server), 0);
+}
+
+static void test_a_certificate_that_is_not_accepted_is_no_outage(void **state)
+{
+    (void)state;
+    for (http_tls tls = HTTP_TLS_WRONG_HOST; tls <= HTTP_TLS_OTHER_CA; tls++) {
+        bulla *house = NULL;
+        bulla_wrapped *wrapped = NULL;
+        bulla_secret *dek = NULL;
+        bulla_call_init(&call, NULL);
+        http_server *server = http_server_start(&(http_server_options){.handler = answer, .tls = HTTP_TLS_GOOD});
+        bulla_provider *key = key_open(server, &house);
+        assert_int_equal(bulla_secret_random(&call, 32, &dek), BULLA_OK);
+        if (bulla_provider_wrap(key, &call, NULL, dek, &wrapped) != BULLA_OK) fail_msg("%s", call.why);
+        assert_int_equal(unwrap(key, wrapped), BULLA_OK);
+        server = replace(server, tls);
+        let_entries_end();
+        assert_told_of_the_certificate(key, wrapped, server);
+        server = replace(server, HTTP_TLS_GOOD);
+        if (unwrap(key, wrapped) != BULLA_OK) fail_msg("%s", call.why); /* nothing was held back for a while */
+        bulla_secret_unref(dek);
+        bulla_wrapped_free(wrapped);
+        bulla_provider_unref(key);
+        bulla_close(house);
+        http_server_stop(server);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_key_of_one_endpoint_has_the_time_of_one_before_the_next_is_asked),
+        cmocka_unit_test(test_a_certificate_that_is_not_accepted_is_no_outage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -92,6 +92,32 @@ static void test_the_failing_provider_is_named(void **state)
     bulla_bytes_done(&message);
 }
 
+/* A certificate that ran out is as good as an outage here: the message is made, and bob is owed. */
+static void test_a_store_that_cannot_show_who_it_is_is_owed_and_not_asked_twice(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"ann", "bob"};
+    size_t num_owed = 0;
+    bulla_provider *bob_twice[] = {&kit.bob.base, &kit.bob.base};
+    bulla_decrypt_options decrypt = kit_decrypt_options();
+    bulla_encrypt_options encrypt = kit_encrypt_options(FRAME);
+    encrypt.recipients = bob_twice;
+    bulla_bytes message = kit_message_with(&encrypt, 10);
+    kit.bob.answer = BULLA_EUNTRUSTED;
+    decrypt.recipients = kit.bob_only;
+    size_t before = kit.bob.num_unwraps;
+    kit_fails(&decrypt, kit_view(message), BULLA_EUNTRUSTED);
+    assert_int_equal(kit.bob.num_unwraps, before + 1);
+    bulla_bytes_done(&message);
+    encrypt.recipients = kit.ann_bob;
+    encrypt.min_recipients = 1;
+    encrypt.names = names;
+    encrypt.num_owed = &num_owed;
+    message = kit_message_with(&encrypt, 10);
+    assert_int_equal(num_owed, 1);
+    bulla_bytes_done(&message);
+}
+
 static void test_a_passed_deadline_asks_no_further_store(void **state)
 {
     (void)state;
@@ -209,6 +235,7 @@ int main(void)
         cmocka_unit_test_setup(test_a_key_of_the_same_name_does_not_stand_in_the_way, fresh),
         cmocka_unit_test_setup(test_the_cause_that_tells_most_is_reported, fresh),
         cmocka_unit_test_setup(test_the_failing_provider_is_named, fresh),
+        cmocka_unit_test_setup(test_a_store_that_cannot_show_who_it_is_is_owed_and_not_asked_twice, fresh),
         cmocka_unit_test_setup(test_a_passed_deadline_asks_no_further_store, fresh),
         cmocka_unit_test_setup(test_a_data_key_of_another_length_fails_like_any_wrong_key, fresh),
         cmocka_unit_test_setup(test_another_commitment_is_refused_before_anything_else, fresh),

@@ -65,10 +65,10 @@ static void test_a_certificate_that_is_not_right_is_told_with_the_remedy(void **
         open_with((http_server_options){.tls = wrong[i].tls}, (bulla_tls_options){.ca_cert = NULL});
         BULLA_HTTP_ANSWER(got);
         bulla_http_request once = {.method = "POST"}; /* may not be repeated; nothing was sent all the same */
-        assert_status(net_kit_send(&kit, "/", once, &got), BULLA_EUNAVAIL);
+        assert_status(net_kit_send(&kit, "/", once, &got), BULLA_EUNTRUSTED);
         assert_why(&kit, wrong[i].why);
         assert_why(&kit, wrong[i].remedy);
-        assert_status(ask("/"), BULLA_EUNAVAIL); /* no second try lets it pass */
+        assert_status(ask("/"), BULLA_EUNTRUSTED); /* no second try lets it pass */
         assert_int_equal(http_server_num_requests(kit.server), 0);
         net_kit_stop(&kit);
     }
@@ -78,7 +78,7 @@ static void test_a_given_authority_is_trusted_instead_of_the_systems(void **stat
 {
     (void)state;
     open_with((http_server_options){.port = 0}, (bulla_tls_options){.ca_cert = http_client_cert()});
-    assert_status(ask("/"), BULLA_EUNAVAIL);
+    assert_status(ask("/"), BULLA_EUNTRUSTED);
     assert_why(&kit, "not trusted");
     net_kit_stop(&kit);
 }
@@ -91,7 +91,7 @@ static void test_without_a_given_authority_the_systems_count(void **state)
     open_with((http_server_options){.port = 0}, (bulla_tls_options){.ca_cert = NULL});
     assert_ok(bulla_http_open(&kit.call, &(bulla_http_options){.store = "system"}, &http));
     bulla_http_request request = {.method = "GET", .url = http_server_url(kit.server), .idempotent = true};
-    assert_status(bulla_http_send(http, &kit.call, &request, &got), BULLA_EUNAVAIL);
+    assert_status(bulla_http_send(http, &kit.call, &request, &got), BULLA_EUNTRUSTED);
     assert_why(&kit, "not trusted");
     bulla_http_close(http);
     net_kit_stop(&kit);
@@ -173,7 +173,7 @@ static void test_another_name_may_be_wanted_of_the_certificate(void **state)
     assert_ok(ask("/"));
     net_kit_stop(&kit);
     open_with((http_server_options){.port = 0}, (bulla_tls_options){.server_name = "other.example.test"});
-    assert_status(ask("/"), BULLA_EUNAVAIL);
+    assert_status(ask("/"), BULLA_EUNTRUSTED);
     assert_why(&kit, "is for another name");
     net_kit_stop(&kit);
 }

@@ -343,7 +343,7 @@ static void test_servers_that_cannot_prove_who_they_are_get_no_request(void **st
     static const http_tls kinds[] = {HTTP_TLS_WRONG_HOST, HTTP_TLS_EXPIRED, HTTP_TLS_NOT_YET, HTTP_TLS_SELF_SIGNED,
                                      HTTP_TLS_OTHER_CA};
     for (size_t i = 0; i < BULLA_LEN(kinds); i++) {
-        assert_status(ask_by_tls(kit, kinds[i]), BULLA_EUNAVAIL);
+        assert_status(ask_by_tls(kit, kinds[i]), BULLA_EUNTRUSTED);
         assert_non_null(strstr(kit->call.why, "certificate"));
     }
     assert_int_equal(kit->num_kms, 0);

@@ -137,7 +137,8 @@ static void test_each_kind_of_failure_counts(void **state)
 static void test_a_store_that_refuses_is_alive(void **state)
 {
     (void)state;
-    static const bulla_status kinds[] = {BULLA_ENOKEY, BULLA_EAUTHZ, BULLA_ESTATE, BULLA_EINTEGRITY, BULLA_ECANCELLED};
+    static const bulla_status kinds[] = {BULLA_ENOKEY,     BULLA_EAUTHZ,     BULLA_ESTATE,
+                                         BULLA_EINTEGRITY, BULLA_ECANCELLED, BULLA_EUNTRUSTED};
     breaker_open((bulla_breaker_options){0});
     for (size_t i = 0; i < BULLA_LEN(kinds); i++)
         answer_times(kinds[i], 20);
@@ -164,6 +165,18 @@ static void test_a_probe_that_is_refused_closes_it_too(void **state)
     answer_times(BULLA_EUNAVAIL, 10);
     fake_env_advance_ms(&kit.fake, 1501);
     answer_times(BULLA_ENOKEY, 1);
+    assert_closed();
+}
+
+/* Else nobody would hear of the certificate for as long as the breaker is open. */
+static void test_a_probe_that_meets_somebody_else_lets_everybody_hear_of_it(void **state)
+{
+    (void)state;
+    breaker_open((bulla_breaker_options){.open_ms = 1000});
+    answer_times(BULLA_EUNAVAIL, 10);
+    fake_env_advance_ms(&kit.fake, 1501);
+    answer_times(BULLA_EUNTRUSTED, 20);
+    assert_non_null(strstr(kit.fake.last_line, "the script says EUNTRUSTED"));
     assert_closed();
 }
 
@@ -323,6 +336,7 @@ int main(void)
         WITH(test_a_store_that_refuses_is_alive),
         WITH(test_a_probe_that_succeeds_closes_it),
         WITH(test_a_probe_that_is_refused_closes_it_too),
+        WITH(test_a_probe_that_meets_somebody_else_lets_everybody_hear_of_it),
         WITH(test_a_probe_that_fails_opens_it_again),
         WITH(test_a_cancelled_probe_says_nothing),
         WITH(test_the_store_may_ask_for_a_longer_rest),

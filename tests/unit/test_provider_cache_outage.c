@@ -40,9 +40,11 @@ static void test_each_kind_of_silence_is_bridged_and_nothing_else(void **state)
     static const struct {
         bulla_status answer;
         bool bridged;
-    } cases[] = {{BULLA_EUNAVAIL, true}, {BULLA_ETHROTTLED, true},  {BULLA_EDEADLINE, true}, {BULLA_ECANCELLED, false},
-                 {BULLA_EAUTHN, false},  {BULLA_EINTEGRITY, false}, {BULLA_ENOKEY, false},   {BULLA_ESTATE, false},
-                 {BULLA_EAUTHZ, false},  {BULLA_EDESTROYED, false}, {BULLA_EBUSY, false},    {BULLA_ECONTRACT, false}};
+    } cases[] = {{BULLA_EUNAVAIL, true},    {BULLA_ETHROTTLED, true}, {BULLA_EDEADLINE, true},
+                 {BULLA_ECANCELLED, false}, {BULLA_EAUTHN, false},    {BULLA_EINTEGRITY, false},
+                 {BULLA_ENOKEY, false},     {BULLA_ESTATE, false},    {BULLA_EAUTHZ, false},
+                 {BULLA_EDESTROYED, false}, {BULLA_EBUSY, false},     {BULLA_ECONTRACT, false},
+                 {BULLA_EUNTRUSTED, false}};
     for (size_t i = 0; i < BULLA_LEN(cases); i++) {
         const scripted_step step = {.status = cases[i].answer};
         kit_cache_open((bulla_cache_options){.ttl_ms = 1000, .offline_window_ms = 5000});
@@ -166,6 +168,21 @@ static void test_a_store_that_answers_and_does_not_know_us_ends_the_outage(void 
     assert_true(kit_comes_true(is_online));
     scripted_provider_play(kit.script, &stranger, 1);
     assert_status(kit_unwrap(0), BULLA_EAUTHN);
+}
+
+/* He could hold revocations back for as long as the window is open. */
+static void test_somebody_in_the_stores_place_ends_the_outage(void **state)
+{
+    (void)state;
+    static const scripted_step steps[2] = {{.status = BULLA_EUNTRUSTED}, {.status = BULLA_EUNTRUSTED}};
+    bridge_outage(600000);
+    scripted_provider_play(kit.script, steps, 2);
+    fake_env_advance_ms(&kit.fake, 1000);
+    assert_ok(kit_unwrap(0)); /* served, and a thread asks */
+    assert_true(kit_comes_true(is_online));
+    assert_non_null(strstr(kit.fake.last_line, "whose certificate is not accepted"));
+    assert_status(kit_unwrap(0), BULLA_EUNTRUSTED);
+    assert_false(kit_stats().is_offline);
 }
 
 /* --- refusals --- */
@@ -400,6 +417,7 @@ int main(void)
         WITH(test_a_known_outage_costs_one_request_a_second),
         WITH(test_the_end_of_an_outage_is_found_in_the_background),
         WITH(test_a_store_that_answers_and_does_not_know_us_ends_the_outage),
+        WITH(test_somebody_in_the_stores_place_ends_the_outage),
         WITH(test_a_refusal_of_the_bytes_is_remembered_for_a_moment),
         WITH(test_outages_and_states_are_never_remembered),
         WITH(test_a_purge_forgets_refusals),

@@ -326,6 +326,53 @@ static void test_what_one_endpoint_of_a_key_refuses_is_refused(void **state)
     assert_int_equal(asked(2), 0);
 }
 
+/* Whoever has the certificate that is not accepted has no say: the next is asked, and the first is not stayed with. */
+static void test_somebody_in_an_endpoints_place_says_nothing_of_the_key(void **state)
+{
+    (void)state;
+    static const scripted_step other = {.status = BULLA_EUNTRUSTED}, refused = {.status = BULLA_ESTATE};
+    uint32_t version = 0;
+    failover_open(2, (bulla_failover_options){0});
+    scripted_provider_play(scripts[0], &other, 1);
+    assert_ok(bulla_provider_rotate(key, &call, &version));
+    assert_int_equal(asked(1), 1);
+    assert_int_equal(gauge(), 1);
+    scripted_provider_play(scripts[1], &other, 1); /* it is asked first now */
+    scripted_provider_play(scripts[0], &refused, 1);
+    assert_status(unwrap(), BULLA_ESTATE);
+    assert_int_equal(gauge(), 0);
+}
+
+static void test_when_nobody_can_show_who_he_is_that_is_no_outage(void **state)
+{
+    (void)state;
+    static const scripted_step other = {.status = BULLA_EUNTRUSTED}, gone = {.status = BULLA_EUNAVAIL};
+    failover_open(2, (bulla_failover_options){0});
+    scripted_provider_play(scripts[0], &other, 1);
+    scripted_provider_play(scripts[1], &other, 1);
+    assert_status(unwrap(), BULLA_EUNTRUSTED);
+    assert_string_equal(call.why, "the script says EUNTRUSTED");
+    scripted_provider_play(scripts[0], &other, 1);
+    scripted_provider_play(scripts[1], &gone, 1);
+    assert_status(unwrap(), BULLA_EUNAVAIL); /* one was silent, and is an endpoint as good as any */
+    assert_non_null(strstr(call.why, "1: the script says EUNTRUSTED; 2: the script says EUNAVAIL"));
+}
+
+/* What another key does not know, the one that could not be asked may. */
+static void test_of_different_keys_the_refusal_does_not_hide_the_certificate(void **state)
+{
+    (void)state;
+    const bulla_wrapper_site site = {"", NULL};
+    static const scripted_step other = {.status = BULLA_EUNTRUSTED}, no = {.status = BULLA_ENOKEY};
+    bulla_provider *inners[2] = {&scripts[0]->base.base, &scripts[1]->base.base};
+    assert_ok(bulla_failover_new(&call, inners, 2, false, &(bulla_failover_options){0}, &site, &key));
+    for (size_t first = 0; first < 2; first++) {
+        scripted_provider_play(scripts[first], &other, 1);
+        scripted_provider_play(scripts[1 - first], &no, 1);
+        assert_status(unwrap(), BULLA_EUNTRUSTED);
+    }
+}
+
 static void test_a_rotation_is_not_put_to_another_when_it_may_have_happened(void **state)
 {
     (void)state;
@@ -502,6 +549,9 @@ int main(void)
         ONE(test_the_attempts_of_all_endpoints_are_counted),
         ONE(test_when_all_are_busy_it_says_so),
         ONE(test_what_one_endpoint_of_a_key_refuses_is_refused),
+        ONE(test_somebody_in_an_endpoints_place_says_nothing_of_the_key),
+        ONE(test_when_nobody_can_show_who_he_is_that_is_no_outage),
+        ONE(test_of_different_keys_the_refusal_does_not_hide_the_certificate),
         ONE(test_a_rotation_is_not_put_to_another_when_it_may_have_happened),
         ONE(test_of_different_keys_the_next_may_know_better),
         ONE(test_options_are_checked),

@@ -53,8 +53,9 @@ static void test_the_last_error_says_how_many_tries_there_were(void **state)
 static void test_refusals_are_not_put_again(void **state)
 {
     (void)state;
-    static const bulla_status answers[] = {BULLA_ENOKEY,     BULLA_ESTATE,    BULLA_EDESTROYED, BULLA_EAUTHZ,
-                                           BULLA_EINTEGRITY, BULLA_ECONTRACT, BULLA_EDEADLINE,  BULLA_ECANCELLED};
+    static const bulla_status answers[] = {BULLA_ENOKEY,    BULLA_ESTATE,     BULLA_EDESTROYED,
+                                           BULLA_EAUTHZ,    BULLA_EINTEGRITY, BULLA_ECONTRACT,
+                                           BULLA_EDEADLINE, BULLA_ECANCELLED, BULLA_EUNTRUSTED};
     retry_open((bulla_retry_options){0});
     for (size_t i = 0; i < BULLA_LEN(answers); i++) {
         const scripted_step step = {.status = answers[i]};

@@ -201,7 +201,7 @@ static void test_certificates_are_checked(void **state)
         bulla_wrapped *none = NULL;
         vault_kit_start(&kit, &(http_server_options){.tls = bad[i]});
         assert_int_equal(vault_kit_open(&kit, NULL), BULLA_OK);
-        assert_int_equal(vault_kit_wrap(&kit, &none), BULLA_EUNAVAIL);
+        assert_int_equal(vault_kit_wrap(&kit, &none), BULLA_EUNTRUSTED);
         assert_int_equal(kit.num_logins, 0); /* no credential was sent */
         vault_kit_stop(&kit);
     }
