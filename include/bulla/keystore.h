@@ -83,6 +83,8 @@ typedef struct bulla_version_info {
     int64_t created_s;
     bool primary, destroyed, imported;
     uint64_t num_deks;
+    uint64_t num_wraps; /* about so many data keys it ever wrapped, kept or not (spec/keystore.md, Counted wraps) */
+    bool rotation_due;  /* it is the primary one and has come to 2^31, half of what it may wrap: rotate the key */
 } bulla_version_info;
 typedef bulla_status (*bulla_version_visit)(void *arg, bulla_call *call, const bulla_version_info *info);
 BULLA_API BULLA_MUST_USE bulla_status bulla_key_versions(bulla *house, bulla_call *call, const char *key,
@@ -100,7 +102,8 @@ BULLA_API BULLA_MUST_USE bulla_status bulla_key_history(bulla *house, bulla_call
                                                         bulla_event_visit visit, void *arg);
 
 /* bulla_key_rotate makes a new primary version; older ones go on to unwrap. `out_version` may be NULL.
- * bulla_key_rotate_due rotates every key whose period has passed and tells how many. */
+ * bulla_key_rotate_due rotates every key whose period has passed, or that has one and whose primary version is due by
+ * what it has wrapped (bulla_version_info), and tells how many. */
 BULLA_API BULLA_MUST_USE bulla_status bulla_key_rotate(bulla *house, bulla_call *call, const char *key,
                                                        uint32_t *out_version);
 BULLA_API BULLA_MUST_USE bulla_status bulla_key_rotate_due(bulla *house, bulla_call *call, uint32_t *out_num_rotated);

@@ -36,9 +36,10 @@ static bulla_status add_label(void *arg, bulla_call *call, const char *name, con
 
 static json_t *version_json(const bulla_version_info *info)
 {
-    return json_pack("{s:i, s:o, s:b, s:b, s:b, s:I}", "version", (int)info->version, "created",
+    return json_pack("{s:i, s:o, s:b, s:b, s:b, s:I, s:I, s:b}", "version", (int)info->version, "created",
                      cli_json_date(info->created_s), "primary", (int)info->primary, "destroyed", (int)info->destroyed,
-                     "imported", (int)info->imported, "deks", (json_int_t)info->num_deks);
+                     "imported", (int)info->imported, "deks", (json_int_t)info->num_deks, "wraps_estimate",
+                     (json_int_t)info->num_wraps, "rotation_due", (int)info->rotation_due);
 }
 
 static bulla_status add_version(void *arg, bulla_call *call, const bulla_version_info *info)
@@ -48,10 +49,11 @@ static bulla_status add_version(void *arg, bulla_call *call, const bulla_version
         return json_array_append_new(detail->into, version_json(info)) == 0
                    ? BULLA_OK
                    : bulla_fail(call, BULLA_ENOMEM, "not enough memory for the result");
-    (void)printf("%-18s %u: %s, %llu DEKs%s%s%s\n", detail->num++ == 0 ? "versions:" : "", info->version,
-                 cli_when(detail->cli, info->created_s).text, (unsigned long long)info->num_deks,
-                 info->primary ? ", current" : "", info->imported ? ", imported" : "",
-                 info->destroyed ? ", destroyed" : "");
+    (void)printf("%-18s %u: %s, %llu DEKs", detail->num++ == 0 ? "versions:" : "", info->version,
+                 cli_when(detail->cli, info->created_s).text, (unsigned long long)info->num_deks);
+    if (info->num_wraps != 0) (void)printf(", about %llu wraps", (unsigned long long)info->num_wraps);
+    (void)printf("%s%s%s%s\n", info->primary ? ", current" : "", info->imported ? ", imported" : "",
+                 info->destroyed ? ", destroyed" : "", info->rotation_due ? ", due for rotation" : "");
     return BULLA_OK;
 }
 
@@ -166,7 +168,8 @@ const struct cli_verb cli_verb_key_status = {
     .max_operands = 1,
     .details =
         "The data keys counted are those kept in the keystore (\"bulla datakey --keep\"); those in the headers of\n"
-        "messages are with the messages.\n",
+        "messages are with the messages. The wraps of a version are all that it ever wrapped, by estimate: a version\n"
+        "that comes to 2^31 is due for rotation, and one that comes near 2^32 wraps nothing more.\n",
     .examples = "  bulla key status orders\n"
                 "  bulla key status orders --json | jq .rewrap.percent\n",
     .run = status_run,

@@ -9,7 +9,8 @@
 #define AAD_ON_STACK 1024u
 #define REWRAP_MAX 64u
 
-_Static_assert(HEAD_LEN + BULLA_NONCE_LEN == BULLA_RECORD_HEADER, "the header is head and nonce");
+_Static_assert(HEAD_LEN == BULLA_RECORD_NONCE_AT && HEAD_LEN + BULLA_NONCE_LEN == BULLA_RECORD_HEADER,
+               "the header is head and nonce");
 _Static_assert(BULLA_RECORD_HEADER + BULLA_TAG_LEN == BULLA_RECORD_OVERHEAD, "the overhead is header and tag");
 
 /* Bound bytes and head in one piece, on the stack unless they are long. */

@@ -12,7 +12,8 @@
 
 #define BULLA_RECORD_VERSION 0x01u
 #define BULLA_RECORD_ID_LEN 16u
-#define BULLA_RECORD_HEADER 33u /* version, key id, key version, nonce */
+#define BULLA_RECORD_HEADER 33u   /* version, key id, key version, nonce */
+#define BULLA_RECORD_NONCE_AT 21u /* where in it the nonce begins */
 
 typedef struct bulla_record_key {
     uint8_t id[BULLA_RECORD_ID_LEN];

@@ -76,6 +76,9 @@ static const struct rule {
      "SELECT k.name FROM key_version v JOIN key k ON k.seq = v.key LEFT JOIN"
      " (SELECT key, version, count(*) AS num FROM dek GROUP BY key, version) d"
      " ON d.key = v.key AND d.version = v.version WHERE v.num_deks <> ifnull(d.num, 0)"},
+    {"key %s: the estimate of what a version has wrapped is not legal",
+     "SELECT name FROM key k WHERE EXISTS (SELECT 1 FROM key_version WHERE key = k.seq AND (num_wraps < 0"
+     " OR num_wraps % 65536 <> 0))"},
     {"key %s: a data key is under a version that it does not have",
      "SELECT k.name FROM key k WHERE EXISTS (SELECT 1 FROM dek d WHERE d.key = k.seq AND NOT EXISTS"
      " (SELECT 1 FROM key_version v WHERE v.key = d.key AND v.version = d.version))"},

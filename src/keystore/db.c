@@ -277,11 +277,24 @@ static bulla_status identify(bulla_db *db, bulla_call *call, const char *path)
     BULLA_TRY(number_of(db, call, "PRAGMA application_id", &application));
     BULLA_TRY(number_of(db, call, "PRAGMA user_version", &format));
     if (application != BULLA_DB_APPLICATION) return bulla_fail(call, BULLA_EFORMAT, "%s is not a keystore", path);
-    if (format != BULLA_DB_FORMAT)
+    if (format != BULLA_DB_FORMAT && format != 1)
         return bulla_fail(call, BULLA_EUNSUPPORTED,
-                          "%s is of format %lld, this program reads format %d: use the program that made it", path,
-                          (long long)format, BULLA_DB_FORMAT);
+                          "%s is of format %lld, this program reads formats 1 to %d: use the program that made it",
+                          path, (long long)format, BULLA_DB_FORMAT);
+    db->format = (int)format;
     return BULLA_OK;
+}
+
+/* Format 1 becomes format 2. Another process may be at it: what there is to do is asked again under the lock. */
+static bulla_status convert(bulla_db *db, bulla_call *call)
+{
+    int64_t format = 0;
+    BULLA_TRY(bulla_db_text(db, call, "BEGIN IMMEDIATE"));
+    bulla_status status = number_of(db, call, "PRAGMA user_version", &format);
+    if (status == BULLA_OK && format == 1) status = bulla_db_text(db, call, bulla_schema_from_1);
+    if (status == BULLA_OK) status = bulla_db_text(db, call, "COMMIT");
+    if (status != BULLA_OK) bulla_db_rollback(db);
+    return status;
 }
 
 static bulla_status open_at(bulla_call *call, const char *path, bool create, bulla_db *db)
@@ -293,7 +306,11 @@ static bulla_status open_at(bulla_call *call, const char *path, bool create, bul
     if (db->handle == NULL) (void)__atomic_sub_fetch(&num_open, 1, __ATOMIC_ACQ_REL);
     if (code != SQLITE_OK) return bulla_db_fail(db, call, code, "open the keystore");
     BULLA_TRY(configure(db, call));
-    if (!create) return identify(db, call, path);
+    if (!create) {
+        BULLA_TRY(identify(db, call, path));
+        return db->format == BULLA_DB_FORMAT ? BULLA_OK : convert(db, call);
+    }
+    db->format = BULLA_DB_FORMAT;
     BULLA_TRY(bulla_db_text(db, call, "PRAGMA page_size=4096; PRAGMA encoding='UTF-8'; PRAGMA journal_mode=WAL;"));
     return bulla_db_text(db, call, bulla_schema);
 }

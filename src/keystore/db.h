@@ -15,7 +15,7 @@
 
 #define BULLA_DB_FILE "keystore.db"
 #define BULLA_DB_PATH 1024u             /* bytes of a path of one of the store's files */
-#define BULLA_DB_FORMAT 1               /* spec/keystore.md, Versions */
+#define BULLA_DB_FORMAT 2               /* spec/keystore.md, Versions */
 #define BULLA_DB_APPLICATION 0x42554c4c /* "BULL" */
 
 typedef struct bulla_db {
@@ -24,13 +24,15 @@ typedef struct bulla_db {
     bulla_call *call;   /* of the request that runs now: it decides how long to wait for others */
     unsigned waited_us; /* by that request */
     bool unflushed;     /* the log was to be emptied and could not be */
+    int format;         /* that the database had when it was opened; it has BULLA_DB_FORMAT since */
 } bulla_db;
 
-/* Opens the database at `path`; makes its tables when `create`. ENOFILE, EFORMAT, EUNSUPPORTED, ECORRUPT… */
+/* Opens the database at `path`; makes its tables when `create`, else converts those of an older format. ENOFILE,
+ * EFORMAT, EUNSUPPORTED, ECORRUPT… */
 BULLA_MUST_USE bulla_status bulla_db_open(bulla_call *call, const char *path, bool create, bulla_db *out_db);
 void bulla_db_close(bulla_db *db); /* accepts one that is not open */
 /* A connection that ends with its scope. */
-#define BULLA_DB(name) __attribute__((cleanup(bulla_db_close))) bulla_db name = {NULL, {NULL}, NULL, 0, false}
+#define BULLA_DB(name) __attribute__((cleanup(bulla_db_close))) bulla_db name = {.handle = NULL}
 
 /* The request that uses the connection from now on. */
 static inline void bulla_db_serve(bulla_db *db, bulla_call *call)

@@ -23,9 +23,10 @@
 /* A key version ready for use. */
 typedef struct bulla_opened {
     uint8_t id[BULLA_ID_LEN];
-    uint32_t asked;   /* the version that was asked for; 0: the primary one */
-    uint32_t version; /* the one that it is */
-    bulla_aead *aead; /* NULL: the place is free */
+    uint32_t asked;     /* the version that was asked for; 0: the primary one */
+    uint32_t version;   /* the one that it is */
+    uint64_t num_wraps; /* about as many data keys it has wrapped (wraps.h) */
+    bulla_aead *aead;   /* NULL: the place is free */
 } bulla_opened;
 
 static inline void bulla_opened_done(bulla_opened *opened)
@@ -148,9 +149,9 @@ static inline bulla_record_key bulla_root_key(const bulla_root *root)
 BULLA_MUST_USE bulla_status bulla_version_add(bulla_store *store, bulla_call *call, const bulla_key_row *row,
                                               bulla_view material, int64_t now_s);
 /* Opens a version of a key whose state the caller has checked. ENOKEY when it has not come to that version yet.
- * Ownership: *out_aead holds one reference. */
+ * Ownership: *out_opened's aead holds one reference. */
 BULLA_MUST_USE bulla_status bulla_version_open(bulla_store *store, bulla_call *call, const bulla_key_row *row,
-                                               uint32_t version, bulla_aead **out_aead);
+                                               uint32_t version, bulla_opened *out_opened);
 /* Opens a version of an enabled key for use, from those kept open if it is there; 0 asks for the primary one.
  * Ownership: *out_opened's aead holds one reference. */
 BULLA_MUST_USE bulla_status bulla_version_use(bulla_store *store, bulla_call *call, const uint8_t id[BULLA_ID_LEN],

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The keystore behind the seam (spec/keystore.md, Wrapping). */
-#include "keystore/inside.h"
+#include "keystore/wraps.h"
 
 #include "base/mem.h"
 #include "base/secret.h"
@@ -121,7 +121,9 @@ static bulla_status local_wrap(bulla_provider *provider, bulla_call *call, bulla
     if (bytes.len == 0 || bytes.len > MAX_DEK)
         return bulla_fail(call, BULLA_ELIMIT, "the keystore wraps keys of 1 to %u bytes, not %zu", MAX_DEK, bytes.len);
     BULLA_TRY(use(self, call, self->id, 0, &opened));
+    BULLA_TRY(bulla_wraps_check(call, opened.id, opened.version, opened.num_wraps));
     BULLA_TRY(seal(self, call, &opened, context, bytes, blob));
+    BULLA_TRY(bulla_wraps_note(self->store, call, &opened, blob));
     bulla_local_info(opened.id, opened.version, info);
     return bulla_wrapped_new(call, bulla_view_text(BULLA_LOCAL_NAME), bulla_view_text(info),
                              bulla_view_of(blob, bytes.len + BULLA_RECORD_OVERHEAD), out_wrapped);

@@ -5,7 +5,7 @@
  * cheaper than to go through a statement for each. To wrap each row where SQLite passes it costs OpenSSL a third more:
  * the two then push each other out of the processor's nearest cache.
  */
-#include "keystore/inside.h"
+#include "keystore/wraps.h"
 
 #include "base/mem.h"
 
@@ -34,8 +34,9 @@ typedef struct bulla_rewrap {
     bulla_store *store;
     bulla_call *call;
     bulla_key_row key;
-    bulla_aead *to;
-    source *sources; /* versions met in this step */
+    bulla_opened to;
+    uint64_t num_counted, num_wraps; /* wraps of this step that are counted; what the version has come to with them */
+    source *sources;                 /* versions met in this step */
     size_t num_sources, cap_sources, last;
     int64_t cursor; /* the last row that is done */
     kept_row *rows; /* the batch, by seq */
@@ -49,7 +50,7 @@ static void rewrap_done(rewrap *step)
 {
     for (size_t i = 0; i < step->num_sources; i++)
         bulla_aead_unref(step->sources[i].key.aead);
-    bulla_aead_unref(step->to);
+    bulla_opened_done(&step->to);
     bulla_free(bulla_env_of(step->call), step->sources);
     bulla_free(bulla_env_of(step->call), step->rows);
     bulla_free(bulla_env_of(step->call), step->bound);
@@ -163,10 +164,10 @@ static bulla_status source_find(rewrap *step, uint32_t version, source **out_sou
         for (at = 0; at < step->num_sources && step->sources[at].key.version != version;)
             at++;
     if (at == step->num_sources) {
-        bulla_aead *aead = NULL;
+        bulla_opened opened;
         BULLA_TRY(sources_grow(step));
-        BULLA_TRY(bulla_version_open(step->store, step->call, &step->key, version, &aead));
-        step->sources[at] = (source){.key = record_key(step, version, aead)};
+        BULLA_TRY(bulla_version_open(step->store, step->call, &step->key, version, &opened));
+        step->sources[at] = (source){.key = record_key(step, version, opened.aead)};
         step->num_sources++;
     }
     step->last = at;
@@ -177,19 +178,22 @@ static bulla_status source_find(rewrap *step, uint32_t version, source **out_sou
 static bulla_status row_rewrap(rewrap *step, const bulla_record_key *to, kept_row *row)
 {
     source *from = NULL;
+    BULLA_TRY(bulla_wraps_check(step->call, to->id, to->version, step->to.num_wraps));
     BULLA_TRY(source_find(step, row->version, &from));
     bulla_view bound = bulla_view_of(step->bound + row->bound, row->bound_len);
     bulla_status status =
         bulla_record_rewrap(&from->key, to, step->call, bound, bulla_view_of(row->blob, row->len), row->blob);
     if (status == BULLA_EINTEGRITY || bulla_status_class(status) == BULLA_CLASS_CALLER) return damaged(step);
-    from->num += status == BULLA_OK;
-    return status;
+    BULLA_TRY(status);
+    from->num++;
+    step->num_counted += bulla_wraps_is_counted(row->blob);
+    return BULLA_OK;
 }
 
 /* Rows that are under the primary version already stay as they are. */
 static bulla_status batch_rewrap(rewrap *step)
 {
-    const bulla_record_key to = record_key(step, step->key.primary, step->to);
+    const bulla_record_key to = record_key(step, step->key.primary, step->to.aead);
     for (size_t i = 0; i < step->num_rows; i++)
         if (step->rows[i].version != to.version) BULLA_TRY(row_rewrap(step, &to, &step->rows[i]));
     return BULLA_OK;
@@ -288,6 +292,9 @@ static bulla_status counts_move(rewrap *step)
         moved += step->sources[i].num;
     }
     step->key.num_rewrapped += (uint64_t)moved;
+    if (step->num_counted != 0)
+        BULLA_TRY(bulla_wraps_add(step->store, step->call, &step->key, step->key.primary, step->num_counted,
+                                  &step->num_wraps));
     return bulla_db_run(&step->store->db, step->call, BULLA_SQL_VERSION_COUNT_DEKS,
                         BULLA_ARGS(BULLA_INT(step->key.seq), BULLA_INT(step->key.primary), BULLA_INT(moved)));
 }
@@ -333,6 +340,10 @@ static bulla_status step_run(bulla_store *store, bulla_call *call, const char *k
     BULLA_TRY(bulla_key_usable_check(call, &step.key));
     BULLA_TRY(step_work(&step, out_done));
     BULLA_TRY(bulla_session_commit(&session, call));
+    if (step.num_counted != 0) {
+        bulla_store_forget(store); /* what is kept open bears the number that was */
+        bulla_wraps_warn(bulla_env_of(call), &step.key, step.key.primary, step.num_counted, step.num_wraps);
+    }
     *out_count = (progress_count){step.key.num_rewrapped, step.key.num_deks};
     return BULLA_OK;
 }

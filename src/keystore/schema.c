@@ -49,6 +49,7 @@ const char bulla_schema[] =
     " imported INTEGER NOT NULL DEFAULT 0,"
     " created INTEGER NOT NULL,"
     " num_deks INTEGER NOT NULL DEFAULT 0,"
+    " num_wraps INTEGER NOT NULL DEFAULT 0,"
     " PRIMARY KEY (key, version)"
     ") STRICT, WITHOUT ROWID;"
 
@@ -105,6 +106,10 @@ const char bulla_schema[] =
     " BEGIN SELECT raise(ABORT, 'the history only grows'); END;"
 
     "PRAGMA application_id=0x42554c4c;"
-    "PRAGMA user_version=1;"
+    "PRAGMA user_version=2;"
     "COMMIT;";
+
+const char bulla_schema_from_1[] =
+    "ALTER TABLE key_version ADD COLUMN num_wraps INTEGER NOT NULL DEFAULT 0;"
+    "PRAGMA user_version=2;";
 /* clang-format on */

@@ -47,8 +47,10 @@
     X(KEY_REWRAPPED, "UPDATE key SET rewrapped = ?2 WHERE seq = ?1")                                                   \
     X(KEY_DUE_SEEN, "UPDATE key SET due_seen = ?2 WHERE seq = ?1")                                                     \
     X(KEY_COUNT_DEKS, "UPDATE key SET num_deks = num_deks + ?2 WHERE seq = ?1")                                        \
-    X(KEY_ROTATION_DUE, "SELECT seq FROM key WHERE rotation_period > 0 AND state = 1 AND imported = 0"                 \
-                        " AND seq > ?1 AND rotated + rotation_period <= ?2 ORDER BY seq LIMIT 1")                      \
+    X(KEY_ROTATION_DUE, "SELECT k.seq FROM key k WHERE k.rotation_period > 0 AND k.state = 1 AND k.imported = 0"       \
+                        " AND k.seq > ?1 AND (k.rotated + k.rotation_period <= ?2 OR ?3 <= (SELECT v.num_wraps"        \
+                        " FROM key_version v WHERE v.key = k.seq AND v.version = k.primary_version))"                  \
+                        " ORDER BY k.seq LIMIT 1")                                                                     \
     X(NAME_TAKEN, "SELECT 1 FROM key WHERE name = ?1 AND state <> 5 UNION ALL SELECT 1 FROM alias WHERE name = ?1")    \
     X(PENDING_NEXT, "SELECT min(CASE WHEN due_seen <> 0 THEN 0 ELSE deletion END) FROM key WHERE state = 4")           \
     X(IMPORT_NEXT, "SELECT min(expires) FROM import")                                                                  \
@@ -57,12 +59,14 @@
                    " OR (deletion <= ?1 AND (due_seen <= ?1 - 3600 OR due_seen > ?1))) ORDER BY seq LIMIT 1")          \
     /* versions */                                                                                                     \
     X(VERSION_INSERT, "INSERT INTO key_version (key, version, sealed, imported, created) VALUES (?1, ?2, ?3, ?4, ?5)") \
-    X(VERSION_GET, "SELECT sealed, num_deks FROM key_version WHERE key = ?1 AND version = ?2")                         \
+    X(VERSION_GET, "SELECT sealed, num_deks, num_wraps FROM key_version WHERE key = ?1 AND version = ?2")              \
     X(VERSION_RESEAL, "UPDATE key_version SET sealed = ?3 WHERE key = ?1 AND version = ?2")                            \
     X(VERSION_DESTROY, "UPDATE key_version SET sealed = NULL WHERE key = ?1")                                          \
-    X(VERSION_LIST, "SELECT version, created, sealed IS NULL, imported, num_deks FROM key_version"                     \
+    X(VERSION_LIST, "SELECT version, created, sealed IS NULL, imported, num_deks, num_wraps FROM key_version"          \
                     " WHERE key = ?1 AND version > ?2 ORDER BY version LIMIT ?3")                                      \
     X(VERSION_COUNT_DEKS, "UPDATE key_version SET num_deks = num_deks + ?3 WHERE key = ?1 AND version = ?2")           \
+    X(VERSION_COUNT_WRAPS, "UPDATE key_version SET num_wraps = num_wraps + ?3 WHERE key = ?1 AND version = ?2"         \
+                           " RETURNING num_wraps")                                                                     \
     /* labels */                                                                                                       \
     X(ALIAS_SET, "INSERT INTO alias (name, key) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET key = ?2")            \
     X(ALIAS_GET, "SELECT key FROM alias WHERE name = ?1")                                                              \

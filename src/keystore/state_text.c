@@ -32,12 +32,12 @@ bulla_status bulla_manifest_read(bulla_db *db, bulla_call *call, bulla_manifest 
     BULLA_TRY(identity_read(db, call, out_manifest, &generation));
     BULLA_TRY(bulla_rows_open(db, call, BULLA_SQL_COUNTS, NULL, 0, &counts));
     BULLA_TRY(bulla_rows_next(&counts, call, &found));
-    int len = snprintf(out_manifest->text, sizeof out_manifest->text,
-                       "store=%s\nformat=%d\nroot=%s\ngeneration=%" PRIu32 "\nkeys=%" PRId64 "\nversions=%" PRId64
-                       "\ndeks=%" PRId64 "\nevents=%" PRId64 "\n",
-                       out_manifest->store, BULLA_DB_FORMAT, out_manifest->root_address, generation,
-                       bulla_rows_number(&counts, 0), bulla_rows_number(&counts, 1), bulla_rows_number(&counts, 2),
-                       bulla_rows_number(&counts, 3));
+    int len =
+        snprintf(out_manifest->text, sizeof out_manifest->text,
+                 "store=%s\nformat=%d\nroot=%s\ngeneration=%" PRIu32 "\nkeys=%" PRId64 "\nversions=%" PRId64
+                 "\ndeks=%" PRId64 "\nevents=%" PRId64 "\n",
+                 out_manifest->store, db->format, out_manifest->root_address, generation, bulla_rows_number(&counts, 0),
+                 bulla_rows_number(&counts, 1), bulla_rows_number(&counts, 2), bulla_rows_number(&counts, 3));
     out_manifest->created_at = (size_t)len;
     len += snprintf(out_manifest->text + len, sizeof out_manifest->text - (size_t)len, "created=%" PRId64 "\n",
                     bulla_wall_s(call));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Versions of a key: made, opened, kept open. */
-#include "keystore/inside.h"
+#include "keystore/wraps.h"
 
 #include "base/mem.h"
 #include "crypto/rand.h"
@@ -51,8 +51,9 @@ static bulla_status sealed_open(bulla_store *store, bulla_call *call, const bull
 }
 
 bulla_status bulla_version_open(bulla_store *store, bulla_call *call, const bulla_key_row *row, uint32_t version,
-                                bulla_aead **out_aead)
+                                bulla_opened *out_opened)
 {
+    bulla_aead *aead = NULL;
     BULLA_ROWS(rows);
     bool found = false;
     if (version > row->primary)
@@ -65,7 +66,11 @@ bulla_status bulla_version_open(bulla_store *store, bulla_call *call, const bull
     BULLA_TRY(bulla_rows_next(&rows, call, &found));
     if (!found || bulla_rows_is_null(&rows, 0))
         return bulla_fail(call, BULLA_ECORRUPT, "version %" PRIu32 " of key \"%s\" is missing", version, row->name);
-    return sealed_open(store, call, row, version, bulla_rows_view(&rows, 0), out_aead);
+    BULLA_TRY(sealed_open(store, call, row, version, bulla_rows_view(&rows, 0), &aead));
+    *out_opened = (bulla_opened){
+        .asked = version, .version = version, .num_wraps = (uint64_t)bulla_rows_number(&rows, 2), .aead = aead};
+    memcpy(out_opened->id, row->id, BULLA_ID_LEN);
+    return BULLA_OK;
 }
 
 static bulla_opened *place_of(bulla_store *store, const uint8_t id[BULLA_ID_LEN], uint32_t version)
@@ -80,14 +85,13 @@ bulla_status bulla_version_use(bulla_store *store, bulla_call *call, const uint8
     bulla_opened *kept = place_of(store, id, version);
     bulla_key_row row;
     if (kept->aead == NULL || kept->asked != version || memcmp(kept->id, id, BULLA_ID_LEN) != 0) {
-        BULLA_AUTO(bulla_aead) *aead = NULL;
+        bulla_opened opened;
         BULLA_TRY(bulla_key_find_id(store, call, id, &row));
         BULLA_TRY(bulla_key_usable_check(call, &row));
-        uint32_t actual = version == 0 ? row.primary : version;
-        BULLA_TRY(bulla_version_open(store, call, &row, actual, &aead));
+        BULLA_TRY(bulla_version_open(store, call, &row, version == 0 ? row.primary : version, &opened));
+        opened.asked = version;
         bulla_aead_unref(kept->aead);
-        *kept = (bulla_opened){.asked = version, .version = actual, .aead = BULLA_TAKE(aead)};
-        memcpy(kept->id, id, BULLA_ID_LEN);
+        *kept = opened;
     }
     *out_opened = *kept;
     out_opened->aead = bulla_aead_ref(kept->aead);
@@ -140,7 +144,8 @@ static bulla_status rotate_next(bulla_store *store, bulla_call *call, int64_t *a
     int64_t seq = 0;
     BULLA_TRY(bulla_session_write(store, call, &session));
     BULLA_TRY(bulla_db_number(&store->db, call, BULLA_SQL_KEY_ROTATION_DUE,
-                              BULLA_ARGS(BULLA_INT(*after), BULLA_INT(bulla_wall_s(call))), 0, &seq));
+                              BULLA_ARGS(BULLA_INT(*after), BULLA_INT(bulla_wall_s(call)), BULLA_INT(BULLA_WRAPS_DUE)),
+                              0, &seq));
     *out_done = seq == 0;
     if (*out_done) return BULLA_OK;
     BULLA_TRY(bulla_key_find_seq(&store->db, call, seq, &row));
@@ -163,6 +168,22 @@ bulla_status bulla_store_rotate_due(bulla_store *store, bulla_call *call, uint32
 
 /* --- listed --- */
 
+static void version_info(const bulla_rows *rows, const bulla_key_row *row, bulla_version_info *out_info)
+{
+    bool is_primary = bulla_rows_number(rows, 0) == (int64_t)row->primary, is_gone = bulla_rows_number(rows, 2) != 0;
+    uint64_t num_wraps = (uint64_t)bulla_rows_number(rows, 5);
+    *out_info = (bulla_version_info){
+        .version = (uint32_t)bulla_rows_number(rows, 0),
+        .created_s = bulla_rows_number(rows, 1),
+        .primary = is_primary,
+        .destroyed = is_gone,
+        .imported = bulla_rows_number(rows, 3) != 0,
+        .num_deks = (uint64_t)bulla_rows_number(rows, 4),
+        .num_wraps = num_wraps,
+        .rotation_due = is_primary && !is_gone && num_wraps >= BULLA_WRAPS_DUE,
+    };
+}
+
 static bulla_status page_read(bulla_store *store, bulla_call *call, const char *key, uint32_t after,
                               bulla_version_info *infos, size_t *out_num)
 {
@@ -177,14 +198,7 @@ static bulla_status page_read(bulla_store *store, bulla_call *call, const char *
     for (*out_num = 0; *out_num < BULLA_PAGE; ++*out_num) {
         BULLA_TRY(bulla_rows_next(&rows, call, &more));
         if (!more) break;
-        infos[*out_num] = (bulla_version_info){
-            .version = (uint32_t)bulla_rows_number(&rows, 0),
-            .created_s = bulla_rows_number(&rows, 1),
-            .primary = bulla_rows_number(&rows, 0) == (int64_t)row.primary,
-            .destroyed = bulla_rows_number(&rows, 2) != 0,
-            .imported = bulla_rows_number(&rows, 3) != 0,
-            .num_deks = (uint64_t)bulla_rows_number(&rows, 4),
-        };
+        version_info(&rows, &row, &infos[*out_num]);
     }
     return BULLA_OK;
 }

@@ -45,10 +45,10 @@ static void test_what_is_no_keystore_or_of_a_later_format_is_refused_unchanged(v
     kit *self = *state;
     bulla_keystore_info info;
     bulla_close(self->house);
-    kit_sql(self, "PRAGMA user_version = 2");
+    kit_sql(self, "PRAGMA user_version = 3");
     self->house = kit_house_open(self, NULL);
     assert_status(bulla_keystore_info_get(self->house, &self->call, &info), BULLA_EUNSUPPORTED);
-    kit_sql(self, "PRAGMA user_version = 1; PRAGMA application_id = 7");
+    kit_sql(self, "PRAGMA user_version = 2; PRAGMA application_id = 7");
     assert_status(bulla_keystore_info_get(self->house, &self->call, &info), BULLA_EFORMAT);
     kit_sql(self, "PRAGMA application_id = 0x42554c4c");
     kit_sound(self);
