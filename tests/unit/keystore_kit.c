@@ -144,6 +144,52 @@ bulla_status kit_unwrap(kit *self, const char *address, const bulla_wrapped *wra
     return BULLA_OK;
 }
 
+static bulla_status buffer_write(void *arg, bulla_call *call, uint64_t offset, bulla_view bytes)
+{
+    kit_buffer *self = arg;
+    (void)call;
+    assert_int_equal(offset, self->len);
+    self->data = realloc(self->data, self->len + bytes.len);
+    assert_non_null(self->data);
+    memcpy(self->data + self->len, bytes.data, bytes.len);
+    self->len += bytes.len;
+    return BULLA_OK;
+}
+
+bulla_status kit_buffer_read(void *arg, bulla_call *call, uint8_t *buf, size_t len, size_t *out_len)
+{
+    kit_buffer *self = arg;
+    (void)call;
+    size_t left = self->len - self->at;
+    *out_len = left < len ? left : len;
+    memcpy(buf, self->data + self->at, *out_len);
+    self->at += *out_len;
+    return BULLA_OK;
+}
+
+void kit_backup(kit *self, bulla_provider *extra, kit_buffer *out)
+{
+    const bulla_sink sink = {buffer_write, out, false};
+    const bulla_view config = {(const uint8_t *)"keystore:\n", 10};
+    kit_ok(self, bulla_backup(self->house, &self->call, config, &extra, extra == NULL ? 0 : 1, &sink));
+}
+
+bulla_status kit_restore(kit *self, bulla_provider *extra, kit_buffer *from, bulla_bytes *out_config)
+{
+    const bulla_source source = {kit_buffer_read, from};
+    from->at = 0;
+    return bulla_restore(self->house, &self->call, &extra, extra == NULL ? 0 : 1, &source, out_config);
+}
+
+void kit_store_lose(kit *self)
+{
+    char away[128];
+    bulla_close(self->house);
+    (void)snprintf(away, sizeof away, "%s/lost", self->dir);
+    assert_int_equal(rename(self->store, away), 0);
+    self->house = kit_house_open(self, NULL);
+}
+
 bool kit_sql_try(kit *self, const char *text)
 {
     sqlite3 *handle = NULL;

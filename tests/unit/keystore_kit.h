@@ -41,6 +41,17 @@ bulla_key_info kit_info(kit *self, const char *key);
 bulla_provider *kit_provider(kit *self, const char *address);
 bulla_wrapped *kit_wrap(kit *self, const char *address, uint8_t fill); /* a data key of 32 times `fill` */
 bulla_status kit_unwrap(kit *self, const char *address, const bulla_wrapped *wrapped, uint8_t fill);
+/* A backup in memory, read from its beginning with each restore. */
+typedef struct kit_buffer {
+    uint8_t *data;
+    size_t len, at;
+} kit_buffer;
+bulla_status kit_buffer_read(void *arg, bulla_call *call, uint8_t *buf, size_t len, size_t *out_len); /* a source's */
+void kit_backup(kit *self, bulla_provider *extra, kit_buffer *out); /* `extra` NULL: no recipient but the root key's */
+bulla_status kit_restore(kit *self, bulla_provider *extra, kit_buffer *from, bulla_bytes *out_config);
+/* Moves the store away, so that the same path is empty again. */
+void kit_store_lose(kit *self);
+
 /* Runs SQL on the database file behind the keystore's back. */
 void kit_sql(kit *self, const char *text);
 bool kit_sql_try(kit *self, const char *text); /* true: it worked */
