@@ -5,6 +5,8 @@
 
 #include <time.h>
 
+#define LEAST_DOZE_NS INT64_C(1000000)
+
 /* A program that was built before sleep_ns has none. */
 static void sleep_for(const bulla_env *env, int64_t ns)
 {
@@ -24,6 +26,14 @@ bulla_status bulla_wait_until(bulla_call *call, int64_t until_ns)
         if (left_ns <= 0) return BULLA_OK;
         sleep_for(call->env, left_ns < BULLA_WAIT_STEP_NS ? left_ns : BULLA_WAIT_STEP_NS);
     }
+}
+
+int64_t bulla_doze_ns(const bulla_call *call)
+{
+    if (call->deadline_ns == 0) return BULLA_WAIT_STEP_NS;
+    int64_t left_ns = call->deadline_ns - call->env->ticks_ns(call->env->arg);
+    if (left_ns > BULLA_WAIT_STEP_NS) return BULLA_WAIT_STEP_NS;
+    return left_ns < LEAST_DOZE_NS ? LEAST_DOZE_NS : left_ns;
 }
 
 void bulla_cond_init(pthread_cond_t *cond)

@@ -12,6 +12,10 @@
 /* Waits until env's ticks reach `until_ns`. ECANCELLED or EDEADLINE when the call ends before. */
 BULLA_MUST_USE bulla_status bulla_wait_until(bulla_call *call, int64_t until_ns);
 
+/* How long somebody who waits for another may doze before he looks at his call again: a step, and no longer than to its
+ * deadline. */
+int64_t bulla_doze_ns(const bulla_call *call);
+
 /* A condition that is waited for with bulla_cond_doze. */
 void bulla_cond_init(pthread_cond_t *cond);
 

@@ -197,6 +197,7 @@ static bulla_status ask_together(bulla_cache *cache, bulla_call *call, const bul
         bulla_flight *flight = bulla_flights_join(&cache->flights, &question->key, generation, &leads);
         if (flight == NULL || leads) return lead(cache, call, question, flight, generation, out_dek);
         if (follow(cache, call, question, flight, &status, out_dek)) return status;
+        BULLA_TRY(bulla_call_check(call)); /* however often others use up what was brought */
     }
 }
 

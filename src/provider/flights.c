@@ -8,7 +8,6 @@
 #include <pthread.h>
 
 #define NUM_LISTS 64u
-#define LEAST_DOZE_NS INT64_C(1000000)
 
 struct bulla_flight {
     bulla_flight *next;
@@ -131,14 +130,6 @@ void bulla_flight_leave(bulla_flights *flights, bulla_flight *flight)
     if (last) flight_free(flights, flight);
 }
 
-/* With the lock held. Wakes for a look at the call, which may have been cancelled, and no later than its deadline. */
-static void doze(hangar *all, bulla_flight *flight, const bulla_call *call)
-{
-    int64_t ns = BULLA_WAIT_STEP_NS;
-    if (call->deadline_ns != 0) ns = call->deadline_ns - call->env->ticks_ns(call->env->arg);
-    bulla_cond_doze(&flight->landed, &all->lock, ns < LEAST_DOZE_NS ? LEAST_DOZE_NS : ns);
-}
-
 bool bulla_flight_wait(bulla_flights *flights, bulla_flight *flight, bulla_call *call, bulla_status *out_status,
                        bulla_secret **out_dek)
 {
@@ -146,7 +137,7 @@ bool bulla_flight_wait(bulla_flights *flights, bulla_flight *flight, bulla_call 
     bulla_status status = BULLA_OK;
     (void)pthread_mutex_lock(&all->lock);
     while (!flight->is_over && status == BULLA_OK) {
-        doze(all, flight, call);
+        bulla_cond_doze(&flight->landed, &all->lock, bulla_doze_ns(call));
         if (!flight->is_over) status = bulla_call_check(call);
     }
     bool is_answer = flight->is_over && flight->is_shared;

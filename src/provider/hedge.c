@@ -199,7 +199,7 @@ static void await_second(contest *held, bulla_call *call, bulla_status status)
     bulla_failure first = bulla_failure_of(call);
     if (bulla_status_class(status) == BULLA_CLASS_STOP) return;
     while (held->state == ASKING && bulla_call_check(call) == BULLA_OK)
-        bulla_cond_doze(&held->changed, &held->lock, BULLA_WAIT_STEP_NS);
+        bulla_cond_doze(&held->changed, &held->lock, bulla_doze_ns(call));
     bulla_failure_set(call, &first);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/mem.h"
+#include "base/wait.h"
 #include "cmocka_all.h"
 
 #include <string.h>
@@ -59,6 +60,27 @@ static void test_a_call_ends_at_its_deadline(void **state)
     assert_ok(bulla_call_check(&call));
 }
 
+static void test_who_waits_for_another_looks_up_at_the_deadline_and_at_every_step(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t left_ns, doze_ns;
+    } cases[] = {{INT64_C(3600000000000), BULLA_WAIT_STEP_NS},
+                 {BULLA_WAIT_STEP_NS + 1, BULLA_WAIT_STEP_NS},
+                 {7000000, 7000000},
+                 {1, 1000000}, /* no busy loop */
+                 {-5, 1000000}};
+    bulla_env env = fake_env();
+    bulla_call call;
+    bulla_call_init(&call, &env);
+    assert_int_equal(bulla_doze_ns(&call), BULLA_WAIT_STEP_NS);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        call.deadline_ns = now_ns + 1000 + cases[i].left_ns;
+        now_ns += 1000;
+        assert_int_equal(bulla_doze_ns(&call), cases[i].doze_ns);
+    }
+}
+
 static void test_a_cancelled_call_stays_cancelled(void **state)
 {
     (void)state;
@@ -112,6 +134,7 @@ int main(void)
         cmocka_unit_test(test_every_status_has_its_own_name_and_text),
         cmocka_unit_test(test_only_ok_has_the_class_of_success),
         cmocka_unit_test(test_a_call_ends_at_its_deadline),
+        cmocka_unit_test(test_who_waits_for_another_looks_up_at_the_deadline_and_at_every_step),
         cmocka_unit_test(test_a_cancelled_call_stays_cancelled),
         cmocka_unit_test(test_fail_keeps_the_sentence_within_its_room),
         cmocka_unit_test(test_the_log_hears_what_its_level_wants),

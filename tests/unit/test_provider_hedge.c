@@ -10,6 +10,7 @@
 #include "provider/wrappers.h"
 
 #include <pthread.h>
+#include <time.h>
 
 static fake_env fake;
 static bulla_call call;
@@ -118,13 +119,22 @@ static void dawdle(void *arg)
     }
 }
 
+/* The first endpoint takes until the second is asked, for ten seconds at most. */
+static void linger(void *arg)
+{
+    static const struct timespec millisecond = {0, 1000000};
+    (void)arg;
+    fake_env_advance_ms(&fake, 5);
+    for (int i = 0; i < 10000 && __atomic_load_n(&second->num_calls, __ATOMIC_RELAXED) == 0; i++)
+        (void)nanosleep(&millisecond, NULL);
+}
+
 static void test_when_the_second_fails_the_first_may_still_answer(void **state)
 {
     (void)state;
     static const scripted_step gone = {.status = BULLA_EUNAVAIL};
     scripted_provider_play(second, &gone, 1);
-    first->hook = dawdle;
-    num_seen = 6; /* so the next one does */
+    first->hook = linger;
     assert_ok(unwrap());
     assert_int_equal(second->num_calls, 1);
     assert_status(call.status, BULLA_OK);
@@ -140,6 +150,31 @@ static void test_both_may_be_asked_at_once_and_fail_once(void **state)
     bulla_call_deadline_set(&call, 3000);
     assert_status(unwrap(), BULLA_EUNAVAIL);
     assert_non_null(strstr(call.why, "1: no answer within 2000 ms; 2: the script says EUNAVAIL"));
+}
+
+/* An endpoint that does not mind deadlines, nor cancellations. Time passes all the same. */
+static int is_let_go;
+
+static void hold(void *arg)
+{
+    static const struct timespec millisecond = {0, 1000000};
+    (void)arg;
+    for (; __atomic_load_n(&is_let_go, __ATOMIC_ACQUIRE) == 0; fake_env_advance_ms(&fake, 1))
+        (void)nanosleep(&millisecond, NULL);
+}
+
+static void test_who_waits_for_the_second_has_his_own_deadline(void **state)
+{
+    (void)state;
+    static const scripted_step gone = {.status = BULLA_EUNAVAIL};
+    is_let_go = 0;
+    scripted_provider_play(first, &gone, 1);
+    first->hook = linger;
+    second->hook = hold;
+    bulla_call_deadline_set(&call, 100);
+    assert_status(unwrap(), BULLA_EDEADLINE);
+    assert_int_equal(second->num_calls, 1);
+    __atomic_store_n(&is_let_go, 1, __ATOMIC_RELEASE);
 }
 
 /* Everything is slow: the second endpoint gets a tenth of the unwraps, and the few in advance. */
@@ -195,6 +230,7 @@ int main(void)
         WITH(test_a_cancellation_by_the_program_is_not_lost),
         WITH(test_when_the_second_fails_the_first_may_still_answer),
         WITH(test_both_may_be_asked_at_once_and_fail_once),
+        WITH(test_who_waits_for_the_second_has_his_own_deadline),
         WITH(test_hedges_keep_within_their_budget),
         WITH(test_many_threads_hedge_at_once),
     };
