@@ -16,11 +16,11 @@
 #include "wire/sigv4.h"
 
 #include <pthread.h>
-#include <sys/types.h>
 
 #define BULLA_AWS_MAX_URL 512u
 #define BULLA_AWS_MAX_REGION 33u
 #define BULLA_AWS_MAX_SOURCE 128u
+#define BULLA_AWS_MAX_WHY sizeof(((bulla_call *)0)->why)
 
 /* --- credentials in use: shared, never changed --- */
 
@@ -30,7 +30,8 @@ typedef struct bulla_aws_creds {
     bulla_awscreds value;
     char source[BULLA_AWS_MAX_SOURCE]; /* for people: "profile \"prod\"" */
 
-    /* One signing key for each day, region and service: two services in a few regions. */
+    /* One signing key for each day, region and service: two services in a few regions. The lock may be taken in a
+     * forked child; what it is of is empty there, and not used. */
     pthread_mutex_t lock;
     struct bulla_aws_signing {
         char scope[96];
@@ -61,14 +62,23 @@ typedef struct bulla_aws_asker {
 } bulla_aws_asker;
 
 /* Goes through the chain (docs/guide/aws.md, Credentials) and takes what is found first; then assumes the role of the
- * configuration. Errors: EAUTHN when there is nothing, ECONFIG, EUNAVAIL, … */
+ * configuration. Errors: EAUTHN when there is nothing or who gives credentials refuses, EUNAVAIL when he does not
+ * answer, ECONFIG, … */
 BULLA_MUST_USE bulla_status bulla_aws_chain_ask(const bulla_aws_asker *asker, bulla_aws_creds **out_creds);
 
 /* One source each: OK with *out_creds NULL when it is not set up here. */
 BULLA_MUST_USE bulla_status bulla_aws_environment_ask(const bulla_aws_asker *asker, bulla_aws_creds **out_creds);
 BULLA_MUST_USE bulla_status bulla_aws_profile_ask(const bulla_aws_asker *asker, bulla_aws_creds **out_creds);
 BULLA_MUST_USE bulla_status bulla_aws_container_ask(const bulla_aws_asker *asker, bulla_aws_creds **out_creds);
-BULLA_MUST_USE bulla_status bulla_aws_instance_ask(const bulla_aws_asker *asker, bulla_aws_creds **out_creds);
+/* `is_named`: a profile says that they come from there, so silence is an outage wherever this runs. *out_why completes
+ * "no credentials: …" when *out_creds is NULL. */
+BULLA_MUST_USE bulla_status bulla_aws_instance_ask(const bulla_aws_asker *asker, bool is_named,
+                                                   bulla_aws_creds **out_creds, const char **out_why);
+
+/* Where instances have their metadata service. */
+const char *bulla_aws_instance_url(void);
+/* Whether this is a machine of EC2, by what its firmware says in files of the folder `firmware`. */
+bool bulla_aws_is_ec2(const char *firmware);
 
 /* A role on the way: what is asked of STS, and with whose credentials. */
 typedef struct bulla_aws_role {
@@ -84,10 +94,10 @@ bool bulla_aws_profile_region(bulla_call *call, const bulla_kms_config *config, 
 
 /* --- renewing them --- */
 
+/* Zeroed, then initialised. What is in it is read and changed under the forklock. */
 typedef struct bulla_aws_login {
-    pthread_mutex_t lock;
     pthread_cond_t changed;
-    pid_t pid; /* of the process whose threads wait here */
+    size_t num_forks; /* of the process whose threads wait here */
     bool is_busy;
     bulla_aws_creds *current; /* NULL: none yet */
     bulla_aws_creds *refused; /* by AWS: renewed before they are used again */
@@ -95,7 +105,7 @@ typedef struct bulla_aws_login {
     int64_t next_try_s;       /* not before, after a failure */
     uint64_t flights;         /* that have ended */
     bulla_status failure;     /* of the last flight, and why */
-    char why[256];
+    char why[BULLA_AWS_MAX_WHY];
 } bulla_aws_login;
 
 void bulla_aws_login_init(bulla_aws_login *login);
@@ -106,6 +116,8 @@ BULLA_MUST_USE bulla_status bulla_aws_login_get(bulla_aws_login *login, const bu
                                                 bulla_aws_creds **out_creds);
 /* AWS does not take these: the next get asks for new ones. */
 void bulla_aws_login_refuse(bulla_aws_login *login, bulla_aws_creds *creds);
+/* The status of the last login and why, when it failed because nobody answered; else BULLA_OK. */
+bulla_status bulla_aws_login_outage(bulla_aws_login *login, char out_why[BULLA_AWS_MAX_WHY]);
 
 /* --- requests --- */
 

@@ -61,23 +61,36 @@ static bulla_status web_identity_ask(const bulla_aws_asker *asker, bulla_aws_cre
 
 typedef bulla_status (*source_ask)(const bulla_aws_asker *asker, bulla_aws_creds **out_creds);
 
-static bulla_status base_ask(const bulla_aws_asker *asker, bulla_aws_creds **out_creds)
+/* Whatever the environment of the process has to give: a profile in the configuration means that profile alone. */
+static bulla_status surroundings_ask(const bulla_aws_asker *asker, bulla_aws_creds **out_creds)
 {
-    static const struct {
-        source_ask ask;
-        bool is_environment; /* a profile in the configuration means that, and not whatever the process inherited */
-    } sources[] = {
-        {configuration_ask, false},     {bulla_aws_environment_ask, true}, {web_identity_ask, true},
-        {bulla_aws_profile_ask, false}, {bulla_aws_container_ask, true},   {bulla_aws_instance_ask, true},
-    };
+    static const source_ask sources[] = {bulla_aws_environment_ask, web_identity_ask, bulla_aws_profile_ask,
+                                         bulla_aws_container_ask};
+    const char *why = NULL;
     BULLA_AUTO(bulla_aws_creds) *creds = NULL;
     for (size_t i = 0; i < BULLA_LEN(sources) && creds == NULL; i++)
-        if (asker->config->profile == NULL || !sources[i].is_environment) BULLA_TRY(sources[i].ask(asker, &creds));
+        BULLA_TRY(sources[i](asker, &creds));
+    if (creds == NULL) BULLA_TRY(bulla_aws_instance_ask(asker, false, &creds, &why));
     if (creds == NULL)
         return bulla_fail(asker->call, BULLA_EAUTHN,
                           "key store \"%s\": no credentials for AWS in the configuration, the environment, the shared "
-                          "files, or a metadata service (docs/guide/aws.md)",
-                          asker->config->name);
+                          "files or a container's service; and %s (docs/guide/aws.md)",
+                          asker->config->name, why);
+    *out_creds = BULLA_TAKE(creds);
+    return BULLA_OK;
+}
+
+static bulla_status base_ask(const bulla_aws_asker *asker, bulla_aws_creds **out_creds)
+{
+    BULLA_AUTO(bulla_aws_creds) *creds = NULL;
+    BULLA_TRY(configuration_ask(asker, &creds));
+    if (creds == NULL && asker->config->profile == NULL) return surroundings_ask(asker, out_creds);
+    if (creds == NULL) BULLA_TRY(bulla_aws_profile_ask(asker, &creds));
+    if (creds == NULL)
+        return bulla_fail(asker->call, BULLA_EAUTHN,
+                          "key store \"%s\": no credentials for AWS in the profile \"%.64s\" that the configuration "
+                          "names (docs/guide/aws.md)",
+                          asker->config->name, asker->config->profile);
     *out_creds = BULLA_TAKE(creds);
     return BULLA_OK;
 }

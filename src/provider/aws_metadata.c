@@ -6,9 +6,12 @@
 
 #include <stdio.h>
 
+#define CONTAINER_SOURCE "the container's credential service"
+#define INSTANCE_SOURCE "the metadata service of EC2"
 #define CONTAINER_TIMEOUT_MS 2000u
 #define CONTAINER_TRIES 3u
 #define INSTANCE_TIMEOUT_MS 1000u
+#define FIRMWARE "/sys/class/dmi/id"
 #define ROLES "/latest/meta-data/iam/security-credentials/"
 #define MAX_TOKEN 8192u
 
@@ -39,22 +42,35 @@ static bulla_status url_check(const bulla_aws_asker *asker, const char *url)
                       parsed.host);
 }
 
-static bulla_status fetch(const bulla_aws_asker *asker, const bulla_http_request *request,
+/* Silence is an outage, and the sentence says whose. */
+static bulla_status fetch(const bulla_aws_asker *asker, const char *source, const bulla_http_request *request,
                           bulla_http_answer *out_answer)
 {
     const bulla_login_site site = {asker->config->name, &asker->config->tls, request->timeout_ms, true};
-    return bulla_login_send(asker->call, &site, request, out_answer);
+    char why[BULLA_AWS_MAX_WHY];
+    bulla_status status = bulla_login_send(asker->call, &site, request, out_answer);
+    if (status != BULLA_EUNAVAIL) return status;
+    memcpy(why, asker->call->why, sizeof why);
+    return bulla_fail(asker->call, status, "%s does not answer: %s", source, why);
 }
 
-static bulla_status creds_take(const bulla_aws_asker *asker, const bulla_http_answer *answer, const char *source,
+/* An answer that gives nothing. Whoever says no has been asked well; what is neither that nor a bad moment of the
+ * service's comes from somebody else. */
+static bulla_status refused(const bulla_aws_asker *asker, const char *source, const bulla_http_answer *answer)
+{
+    bool is_no = answer->code >= 400 && answer->code < 500 && answer->code != 408;
+    bulla_status status = answer->code == 429 ? BULLA_ETHROTTLED : is_no ? BULLA_EAUTHN : BULLA_EUNAVAIL;
+    status = bulla_fail(asker->call, status, "%s gives no credentials: HTTP %d", source, answer->code);
+    asker->call->native = answer->code;
+    asker->call->retry_after_ms = answer->retry_after_ms;
+    return status;
+}
+
+static bulla_status creds_take(const bulla_aws_asker *asker, const char *source, const bulla_http_answer *answer,
                                bulla_aws_creds **out_creds)
 {
     BULLA_AWSCREDS(value);
-    if (answer->code != 200) {
-        bool may_pass = answer->code == 429 || answer->code >= 500;
-        return bulla_fail(asker->call, may_pass ? BULLA_EUNAVAIL : BULLA_EAUTHN, "%s gives no credentials: HTTP %d",
-                          source, answer->code);
-    }
+    if (answer->code != 200) return refused(asker, source, answer);
     bulla_status status = bulla_awscreds_decode(asker->call, bulla_http_body(answer), source, &value);
     if (status != BULLA_OK) return bulla_aws_nonsense(asker->call, status);
     return bulla_aws_creds_new(asker->call, &value, source, out_creds);
@@ -94,8 +110,8 @@ static bulla_status container_try(const bulla_aws_asker *asker, const char *url,
                                         .what = "login",
                                         .timeout_ms = CONTAINER_TIMEOUT_MS,
                                         .idempotent = true};
-    BULLA_TRY(fetch(asker, &request, &answer));
-    return creds_take(asker, &answer, "the container's credential service", out_creds);
+    BULLA_TRY(fetch(asker, CONTAINER_SOURCE, &request, &answer));
+    return creds_take(asker, CONTAINER_SOURCE, &answer, out_creds);
 }
 
 bulla_status bulla_aws_container_ask(const bulla_aws_asker *asker, bulla_aws_creds **out_creds)
@@ -122,6 +138,8 @@ bulla_status bulla_aws_container_ask(const bulla_aws_asker *asker, bulla_aws_cre
 typedef struct instance {
     const bulla_aws_asker *asker;
     const char *endpoint;
+    bool is_named;
+    bool has_answered;   /* somebody is there */
     bulla_secret *token; /* NULL: IMDSv1 */
 } instance;
 
@@ -130,8 +148,20 @@ static void instance_done(instance *imds)
     bulla_secret_unref(imds->token);
 }
 
-static bulla_status instance_send(const instance *imds, const char *method, const char *path,
-                                  const bulla_http_header *header, bulla_http_answer *out_answer)
+static const char *endpoint_given(const bulla_aws_asker *asker)
+{
+    return variable(asker, "AWS_EC2_METADATA_SERVICE_ENDPOINT");
+}
+
+/* Whether somebody must be there: who says so, or the machine. Elsewhere nobody answers at the usual address, and a
+ * program that has no other credentials was simply given none. */
+static bool is_expected(const instance *imds)
+{
+    return imds->has_answered || imds->is_named || endpoint_given(imds->asker) != NULL || bulla_aws_is_ec2(FIRMWARE);
+}
+
+static bulla_status instance_send(instance *imds, const char *method, const char *path, const bulla_http_header *header,
+                                  bulla_http_answer *out_answer)
 {
     char url[BULLA_AWS_MAX_URL];
     size_t len = strlen(imds->endpoint);
@@ -146,10 +176,12 @@ static bulla_status instance_send(const instance *imds, const char *method, cons
                                         .what = "login",
                                         .timeout_ms = INSTANCE_TIMEOUT_MS,
                                         .idempotent = true};
-    return fetch(imds->asker, &request, out_answer);
+    BULLA_TRY(fetch(imds->asker, INSTANCE_SOURCE, &request, out_answer));
+    imds->has_answered = true;
+    return BULLA_OK;
 }
 
-static bulla_status instance_get(const instance *imds, const char *path, bulla_http_answer *out_answer)
+static bulla_status instance_get(instance *imds, const char *path, bulla_http_answer *out_answer)
 {
     const bulla_http_header header = {"X-aws-ec2-metadata-token", bulla_secret_borrow(imds->token)};
     return instance_send(imds, "GET", path, imds->token == NULL ? NULL : &header, out_answer);
@@ -160,17 +192,17 @@ static bulla_status instance_get(const instance *imds, const char *path, bulla_h
 static bulla_status instance_token(instance *imds)
 {
     const bulla_http_header header = {"X-aws-ec2-metadata-token-ttl-seconds", bulla_view_text("21600")};
+    bool may_go_without = !is_true(imds->asker, "AWS_EC2_METADATA_V1_DISABLED");
     BULLA_HTTP_ANSWER(answer);
     bulla_secret_unref(BULLA_TAKE(imds->token));
     bulla_status status = instance_send(imds, "PUT", "/latest/api/token", &header, &answer);
-    if (status != BULLA_OK && status != BULLA_EUNAVAIL) return status;
+    if (status == BULLA_EUNAVAIL && may_go_without && is_expected(imds)) return BULLA_OK;
+    BULLA_TRY(status);
     bulla_view token = bulla_http_body(&answer);
-    if (status == BULLA_OK && answer.code == 200 && token.len != 0 && token.len <= MAX_TOKEN)
+    if (answer.code == 200 && token.len != 0 && token.len <= MAX_TOKEN)
         return bulla_secret_copy(imds->asker->call, token, &imds->token);
-    bool may_go_without = status == BULLA_EUNAVAIL || answer.code == 403 || answer.code == 404 || answer.code == 405;
-    if (may_go_without && !is_true(imds->asker, "AWS_EC2_METADATA_V1_DISABLED")) return BULLA_OK;
-    return bulla_fail(imds->asker->call, status == BULLA_OK ? BULLA_EAUTHN : BULLA_EUNAVAIL,
-                      "the metadata service of EC2 gives no token: HTTP %d", answer.code);
+    bool knows_none = answer.code == 403 || answer.code == 404 || answer.code == 405;
+    return knows_none && may_go_without ? BULLA_OK : refused(imds->asker, INSTANCE_SOURCE, &answer);
 }
 
 /* A token that has ended is fetched anew, once. */
@@ -206,29 +238,31 @@ static bool role_read(bulla_view body, char *out, size_t cap)
 
 static bulla_status instance_role(instance *imds, bulla_aws_creds **out_creds)
 {
-    static const char source[] = "the metadata service of EC2";
     char role[65], path[sizeof ROLES + sizeof role];
     BULLA_HTTP_ANSWER(roles);
     BULLA_HTTP_ANSWER(answer);
     BULLA_TRY(instance_ask(imds, ROLES, &roles));
     if (roles.code == 404) return BULLA_OK; /* an instance without a role */
-    if (roles.code != 200) return creds_take(imds->asker, &roles, source, out_creds);
+    if (roles.code != 200) return refused(imds->asker, INSTANCE_SOURCE, &roles);
     if (!role_read(bulla_http_body(&roles), role, sizeof role))
-        return bulla_fail(imds->asker->call, BULLA_EUNAVAIL, "%s names no role", source);
+        return bulla_fail(imds->asker->call, BULLA_EUNAVAIL, "%s names no role", INSTANCE_SOURCE);
     (void)snprintf(path, sizeof path, "%s%s", ROLES, role);
     BULLA_TRY(instance_ask(imds, path, &answer));
-    return creds_take(imds->asker, &answer, source, out_creds);
+    return creds_take(imds->asker, INSTANCE_SOURCE, &answer, out_creds);
 }
 
-/* Where nobody answers there is no such service, and that is no error. */
-bulla_status bulla_aws_instance_ask(const bulla_aws_asker *asker, bulla_aws_creds **out_creds)
+bulla_status bulla_aws_instance_ask(const bulla_aws_asker *asker, bool is_named, bulla_aws_creds **out_creds,
+                                    const char **out_why)
 {
-    __attribute__((cleanup(instance_done)))
-    instance imds = {.asker = asker,
-                     .endpoint = bulla_kms_setting(asker->call, NULL, "AWS_EC2_METADATA_SERVICE_ENDPOINT",
-                                                   "http://169.254.169.254")};
+    __attribute__((cleanup(instance_done))) instance imds = {.asker = asker, .is_named = is_named};
+    imds.endpoint = endpoint_given(asker) != NULL ? endpoint_given(asker) : bulla_aws_instance_url();
+    *out_why = INSTANCE_SOURCE " is switched off (AWS_EC2_METADATA_DISABLED)";
     if (is_true(asker, "AWS_EC2_METADATA_DISABLED")) return BULLA_OK;
-    BULLA_TRY(instance_token(&imds));
-    bulla_status status = instance_role(&imds, out_creds);
-    return status == BULLA_EUNAVAIL && imds.token == NULL ? BULLA_OK : status;
+    *out_why = INSTANCE_SOURCE " gives this machine no role";
+    bulla_status status = instance_token(&imds);
+    if (status == BULLA_OK) status = instance_role(&imds, out_creds);
+    if (status != BULLA_EUNAVAIL || is_expected(&imds)) return status;
+    *out_why = INSTANCE_SOURCE " does not answer, nor is this a machine of EC2";
+    bulla_aws_forgive(asker->call);
+    return BULLA_OK;
 }

@@ -108,18 +108,17 @@ static bulla_status static_take(const search *s, const char *name, const bulla_a
 
 static bulla_status source_take(const search *s, const char *name, bulla_view source, bulla_aws_creds **out_creds)
 {
+    const char *why = "nothing of that kind is set up (Environment, EcsContainer, Ec2InstanceMetadata)";
     BULLA_AUTO(bulla_aws_creds) *creds = NULL;
     if (bulla_view_is(source, "Environment"))
         BULLA_TRY(bulla_aws_environment_ask(s->asker, &creds));
     else if (bulla_view_is(source, "EcsContainer"))
         BULLA_TRY(bulla_aws_container_ask(s->asker, &creds));
     else if (bulla_view_is(source, "Ec2InstanceMetadata"))
-        BULLA_TRY(bulla_aws_instance_ask(s->asker, &creds));
+        BULLA_TRY(bulla_aws_instance_ask(s->asker, true, &creds, &why));
     if (creds == NULL)
         return bulla_fail(s->asker->call, BULLA_EAUTHN,
-                          "AWS profile \"%.64s\": credential_source has no credentials: Environment, EcsContainer or "
-                          "Ec2InstanceMetadata",
-                          name);
+                          "AWS profile \"%.64s\": credential_source has no credentials: %s", name, why);
     *out_creds = BULLA_TAKE(creds);
     return BULLA_OK;
 }

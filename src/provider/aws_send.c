@@ -69,6 +69,18 @@ static bulla_status post(sending *s, bulla_aws_creds *creds, bulla_http_answer *
     return bulla_aws_restate(s->call, request.idempotent ? BULLA_EUNAVAIL : BULLA_EUNKNOWN);
 }
 
+/* Credentials that AWS refuses while new ones cannot be had, since nobody answers who gives them: that is an outage,
+ * and new ones might be taken. */
+static bulla_status outage_check(const sending *s, const bulla_aws_creds *creds, const char *code)
+{
+    char why[BULLA_AWS_MAX_WHY];
+    bulla_status status = bulla_aws_login_outage(&s->key->home->login, why);
+    if (status == BULLA_OK) return BULLA_OK;
+    return bulla_fail(s->call, status,
+                      "AWS KMS \"%s\" refuses the credentials from %.64s (%s), and there are no new: %s",
+                      s->key->config->name, creds->source, code, why);
+}
+
 /* Whether a refused request should be sent again, and with what: *creds may become new ones. */
 static bulla_status again_prepare(sending *s, const bulla_http_answer *answer, bulla_aws_creds **creds, bool *out_again)
 {
@@ -81,6 +93,7 @@ static bulla_status again_prepare(sending *s, const bulla_http_answer *answer, b
     bulla_aws_login_refuse(&s->key->home->login, *creds);
     BULLA_TRY(creds_get(s, &newer));
     *out_again = !bulla_aws_creds_are_same(newer, *creds);
+    if (!*out_again) BULLA_TRY(outage_check(s, newer, error.code));
     bulla_aws_creds_unref(*creds);
     *creds = BULLA_TAKE(newer);
     return BULLA_OK;

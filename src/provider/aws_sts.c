@@ -12,8 +12,8 @@ static const struct {
     bulla_status status;
     bool may_pass; /* the same again may work: a token file that was just replaced, an identity provider out of reach */
 } refusals[] = {
-    {"AccessDenied", BULLA_EAUTHZ, false},
-    {"IDPRejectedClaim", BULLA_EAUTHZ, false},
+    {"AccessDenied", BULLA_EAUTHN, false}, /* a login that is refused, whatever the reason, says nothing of the key */
+    {"IDPRejectedClaim", BULLA_EAUTHN, false},
     {"InvalidIdentityToken", BULLA_EAUTHN, true},
     {"ExpiredTokenException", BULLA_EAUTHN, true},
     {"IDPCommunicationError", BULLA_EUNAVAIL, true},
@@ -29,8 +29,16 @@ typedef struct sts_verdict {
     bool may_pass;
 } sts_verdict;
 
+/* STS gives one code to tokens that are none and to identity providers that do not answer it. */
+static bool is_about_provider(const bulla_awssts_error *error)
+{
+    return strcmp(error->code, "InvalidIdentityToken") == 0 &&
+           strncmp(error->message, "Couldn't retrieve verification key", 34) == 0;
+}
+
 static sts_verdict verdict_of(const bulla_http_answer *answer, const bulla_awssts_error *error)
 {
+    if (is_about_provider(error)) return (sts_verdict){BULLA_EUNAVAIL, true};
     for (size_t i = 0; i < BULLA_LEN(refusals); i++)
         if (strcmp(refusals[i].code, error->code) == 0) return (sts_verdict){refusals[i].status, refusals[i].may_pass};
     if (answer->code == 429) return (sts_verdict){BULLA_ETHROTTLED, false};

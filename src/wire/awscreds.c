@@ -64,8 +64,10 @@ bulla_status bulla_awscreds_decode(bulla_call *call, bulla_view body, const char
     BULLA_AWSCREDS(creds);
     BULLA_TRY(bulla_json_parse(call, body, what, &json));
     bulla_view said = member(json, "Code", code, sizeof code);
+    bool is_no = bulla_view_is(said, "AssumeRoleUnauthorizedAccess"); /* the role is not for instances */
     if (said.len != 0 && !bulla_view_is(said, "Success"))
-        return bulla_fail(call, BULLA_EUNAVAIL, "%s says %s instead of giving credentials", what, word(said));
+        return bulla_fail(call, is_no ? BULLA_EAUTHN : BULLA_EUNAVAIL, "%s says %s instead of giving credentials", what,
+                          word(said));
     const bulla_view texts[3] = {member(json, "AccessKeyId", id, sizeof id),
                                  member(json, "SecretAccessKey", secret, sizeof secret),
                                  member(json, "Token", token, sizeof token)};

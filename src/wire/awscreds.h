@@ -27,7 +27,8 @@ void bulla_awscreds_done(bulla_awscreds *creds);
 BULLA_MUST_USE bulla_status bulla_awscreds_init(bulla_call *call, const char *what, const bulla_view texts[3],
                                                 bulla_awscreds *out_creds);
 
-/* Errors: EFORMAT; EUNAVAIL with the code of an answer that is not "Success". */
+/* Errors: EFORMAT; with the code of an answer that is not "Success", EAUTHN when the role may not be used, else
+ * EUNAVAIL. */
 BULLA_MUST_USE bulla_status bulla_awscreds_decode(bulla_call *call, bulla_view body, const char *what,
                                                   bulla_awscreds *out_creds);
 

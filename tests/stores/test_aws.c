@@ -132,7 +132,7 @@ static void a_role_is_assumed_by_who_may(void **state)
     bulla_kms_free(BULLA_TAKE(c.kms));
     user_set("NO_");
     open_key("MOTO_KEY_ARN");
-    assert_status(cloud_wrap(&c), BULLA_EAUTHZ);
+    assert_status(cloud_wrap(&c), BULLA_EAUTHN);
     assert_why(&c, "AWS STS does not give the role");
 }
 

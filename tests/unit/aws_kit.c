@@ -90,6 +90,13 @@ static void access_key_of(const http_seen *seen, char *out, size_t cap)
     if (start != NULL) (void)snprintf(out, cap, "%.*s", (int)strcspn(start + 11, "/"), start + 11);
 }
 
+static void code_set(http_reply *reply, int code)
+{
+    if (code == AWS_CLOSED) reply->fault = HTTP_CLOSE_BEFORE;
+    if (code == AWS_SILENT) reply->fault = HTTP_SILENCE;
+    if (code > 0) reply->code = code;
+}
+
 static void expiry_format(const aws_kit *kit, char out[32])
 {
     time_t at = (time_t)(kit_wall_ns((void *)(uintptr_t)kit) / 1000000000 + (kit->life_s == 0 ? 3600 : kit->life_s));
@@ -129,7 +136,7 @@ static void sts_answer(aws_kit *kit, const http_seen *seen, http_reply *reply)
     access_key_of(seen, kit->sts_signer, sizeof kit->sts_signer);
     (void)snprintf(kit->sts_form, sizeof kit->sts_form, "%s", seen->body);
     const char *action = strstr(seen->body, "WithWebIdentity") != NULL ? "AssumeRoleWithWebIdentity" : "AssumeRole";
-    reply->code = kit->sts_code;
+    code_set(reply, kit->sts_code);
     reply->delay_ms = kit->login_delay_ms;
     if (kit->sts_body != NULL)
         reply->body = kit->sts_body;
@@ -159,17 +166,16 @@ static void container_answer(aws_kit *kit, const http_seen *seen, http_reply *re
     kit->container_token[0] = '\0';
     (void)http_seen_header(seen, "Authorization", kit->container_token, sizeof kit->container_token);
     creds_print(kit, "CONTAINER", kit->num_container, reply);
-    reply->code = kit->container_code;
+    if (kit->login_headers != NULL) reply->headers = kit->login_headers;
+    code_set(reply, kit->container_code);
 }
 
 static void imds_token_answer(aws_kit *kit, const http_seen *seen, http_reply *reply)
 {
     char ttl[16] = "";
     kit->num_imds_token++;
-    reply->code = http_seen_header(seen, "X-aws-ec2-metadata-token-ttl-seconds", ttl, sizeof ttl) == NULL
-                      ? 400
-                      : kit->imds_token_code;
-    if (kit->imds_token_code == -1) reply->fault = HTTP_CLOSE_BEFORE;
+    bool is_asked = http_seen_header(seen, "X-aws-ec2-metadata-token-ttl-seconds", ttl, sizeof ttl) != NULL;
+    code_set(reply, is_asked ? kit->imds_token_code : 400);
     http_reply_print(reply, "imds-token-%zu", kit->num_imds_token);
 }
 
@@ -178,7 +184,6 @@ static void imds_answer(aws_kit *kit, const http_seen *seen, http_reply *reply)
     kit->num_imds++;
     kit->imds_sent_token[0] = '\0';
     (void)http_seen_header(seen, "X-aws-ec2-metadata-token", kit->imds_sent_token, sizeof kit->imds_sent_token);
-    if (kit->imds_code == -1) reply->fault = HTTP_CLOSE_BEFORE;
     if (kit->imds_stale != 0) {
         kit->imds_stale--;
         reply->code = 401;
@@ -188,7 +193,7 @@ static void imds_answer(aws_kit *kit, const http_seen *seen, http_reply *reply)
         http_reply_print(reply, "app-role\n");
     else if (strcmp(seen->target, "/latest/meta-data/iam/security-credentials/app-role") == 0)
         creds_print(kit, "INSTANCE", kit->num_imds, reply);
-    reply->code = kit->imds_code;
+    code_set(reply, kit->imds_code);
 }
 
 void aws_kit_answer(void *arg, const http_seen *seen, http_reply *reply)
@@ -255,12 +260,30 @@ void aws_kit_chain_use(aws_kit *kit)
     kit->config.access_key_secret = NULL;
 }
 
+void aws_kit_container_use(aws_kit *kit)
+{
+    aws_kit_chain_use(kit);
+    aws_kit_var(kit, "AWS_CONTAINER_CREDENTIALS_FULL_URI", "%s/container", kit->url);
+}
+
+void aws_kit_instance_use(aws_kit *kit)
+{
+    aws_kit_chain_use(kit);
+    aws_kit_var(kit, "AWS_EC2_METADATA_DISABLED", "false");
+    aws_kit_var(kit, "AWS_EC2_METADATA_SERVICE_ENDPOINT", "%s", kit->url);
+}
+
+void aws_kit_close(aws_kit *kit)
+{
+    bulla_provider_unref(BULLA_TAKE(kit->key));
+    bulla_kms_free(BULLA_TAKE(kit->kms));
+}
+
 int aws_kit_teardown(void **state)
 {
     aws_kit *kit = *state;
     char command[128];
-    bulla_provider_unref(kit->key);
-    bulla_kms_free(kit->kms);
+    aws_kit_close(kit);
     bulla_secret_unref(kit->config.access_key_secret);
     bulla_secret_unref(kit->config.session_token);
     http_server_stop(kit->server);
@@ -287,4 +310,24 @@ bulla_status aws_kit_ask(aws_kit *kit)
     const bulla_wrapped wrapped = {bulla_view_text("aws-kms"), bulla_view_text(AWS_KEY_ARN), bulla_view_text("blob")};
     if (kit->key == NULL) BULLA_TRY(aws_kit_open(kit, "aws:" AWS_KEY_ARN));
     return bulla_provider_unwrap(kit->key, &kit->call, NULL, &wrapped, &dek);
+}
+
+const char *aws_kit_signer(const aws_kit *kit)
+{
+    return kit->signer[(kit->num_kms - 1) % AWS_KIT_SEEN];
+}
+
+void aws_kit_say(aws_kit *kit, int code, const char *body)
+{
+    size_t at = kit->kms_at;
+    while (kit->kms_answers[at].code != 0)
+        at++;
+    assert_true(at < BULLA_LEN(kit->kms_answers) - 1);
+    kit->kms_answers[at] = (aws_answer){.code = code, .body = body};
+}
+
+void aws_kit_means(aws_kit *kit, int code, const char *body, bulla_status status)
+{
+    aws_kit_say(kit, code, body);
+    assert_status(aws_kit_ask(kit), status);
 }

@@ -20,6 +20,19 @@
 #define AWS_WRAPPED "{\"CiphertextBlob\":\"YmxvYg==\",\"KeyId\":\"" AWS_KEY_ARN "\"}"
 #define AWS_OPENED "{\"KeyId\":\"" AWS_KEY_ARN "\",\"Plaintext\":\"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\"}"
 
+/* What KMS says of credentials that have ended. */
+#define AWS_EXPIRED                                                                                                    \
+    "{\"__type\":\"ExpiredTokenException\",\"message\":\"The security token included in the request is expired\"}"
+/* What it says of a key. */
+#define AWS_KEY(state, spec)                                                                                           \
+    "{\"KeyMetadata\":{\"Arn\":\"" AWS_KEY_ARN                                                                         \
+    "\",\"KeyId\":\"1234abcd-12ab-34cd-56ef-1234567890ab\",\"KeyState\":\"" state "\",\"KeySpec\":\"" spec             \
+    "\",\"KeyUsage\":\"ENCRYPT_DECRYPT\",\"CreationDate\":1.6E9}}"
+
+/* In place of an HTTP status. */
+#define AWS_CLOSED (-1) /* the connection ends without an answer */
+#define AWS_SILENT (-2) /* nothing ever comes */
+
 #define AWS_KIT_VARS 24u
 #define AWS_KIT_SEEN 32u
 
@@ -48,10 +61,10 @@ typedef struct aws_kit {
     aws_answer kms_answers[8];
     size_t kms_at;
     unsigned kms_delay_ms;
-    int sts_code;                   /* 0: 200 */
+    int sts_code, container_code;   /* 0: 200 */
+    int imds_token_code, imds_code; /* 0: 200 */
     const char *sts_body;           /* NULL: credentials ASIAROLE<n> */
-    int container_code;             /* 0: 200 */
-    int imds_token_code, imds_code; /* 0: 200; -1: silence */
+    const char *login_headers;      /* of the container's answers */
     size_t imds_stale;              /* so many GETs with a token are answered 401 */
     int64_t life_s;                 /* of credentials that are given out; 0: an hour */
     unsigned login_delay_ms;
@@ -72,6 +85,9 @@ int aws_kit_teardown(void **state);
 void aws_kit_var(aws_kit *kit, const char *name, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* Without the access key: credentials come from the chain. */
 void aws_kit_chain_use(aws_kit *kit);
+/* The same, where a container's credential service, or an instance's metadata service, has them. */
+void aws_kit_container_use(aws_kit *kit);
+void aws_kit_instance_use(aws_kit *kit);
 /* A file in the kit's folder, which `path` then names. */
 void aws_kit_file(aws_kit *kit, const char *name, const char *text);
 
@@ -79,8 +95,17 @@ void aws_kit_file(aws_kit *kit, const char *name, const char *text);
 bulla_status aws_kit_open(aws_kit *kit, const char *address);
 /* The same at another endpoint; the provider is the caller's. */
 bulla_status aws_kit_open_at(aws_kit *kit, const char *address, size_t endpoint, bulla_provider **out_provider);
+/* Closes them again: what is opened next has what kit->config says then. */
+void aws_kit_close(aws_kit *kit);
 /* Asks for credentials, by the cheapest request there is. */
 bulla_status aws_kit_ask(aws_kit *kit);
+/* The access key that signed the last request. */
+const char *aws_kit_signer(const aws_kit *kit);
+
+/* An answer of KMS, behind those that wait already. */
+void aws_kit_say(aws_kit *kit, int code, const char *body);
+/* One that a request ends with, in `status`. */
+void aws_kit_means(aws_kit *kit, int code, const char *body, bulla_status status);
 
 /* What the server answers with, for another one. */
 void aws_kit_answer(void *arg, const http_seen *seen, http_reply *reply);

@@ -2,43 +2,25 @@
 /* Credentials of AWS: where they come from, in which order, and what happens when they end. */
 #include "aws_kit.h"
 
-#include <pthread.h>
 #include <stdio.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#define EXPIRED                                                                                                        \
-    "{\"__type\":\"ExpiredTokenException\",\"message\":\"The security token included in the request is expired\"}"
-
-static const char *signer(const aws_kit *kit)
-{
-    return kit->signer[(kit->num_kms - 1) % AWS_KIT_SEEN];
-}
-
-static void imds_use(aws_kit *kit)
-{
-    aws_kit_chain_use(kit);
-    aws_kit_var(kit, "AWS_EC2_METADATA_DISABLED", "false");
-    aws_kit_var(kit, "AWS_EC2_METADATA_SERVICE_ENDPOINT", "%s", kit->url);
-}
 
 /* --- the order --- */
 
 static void test_the_chain_takes_the_first_source_that_is_set_up(void **state)
 {
     aws_kit *kit = *state;
-    imds_use(kit);
+    aws_kit_instance_use(kit);
     assert_ok(aws_kit_ask(kit));
-    assert_string_equal(signer(kit), "ASIAINSTANCE2");
+    assert_string_equal(aws_kit_signer(kit), "ASIAINSTANCE2");
     aws_kit_var(kit, "AWS_CONTAINER_CREDENTIALS_FULL_URI", "%s/container", kit->url);
     aws_kit_advance(kit, 4000); /* asked for again */
     assert_ok(aws_kit_ask(kit));
-    assert_string_equal(signer(kit), "ASIACONTAINER1");
+    assert_string_equal(aws_kit_signer(kit), "ASIACONTAINER1");
     aws_kit_file(kit, "credentials", "[default]\naws_access_key_id=AKIAFILE\naws_secret_access_key=filesecret\n");
     aws_kit_var(kit, "AWS_SHARED_CREDENTIALS_FILE", "%s/credentials", kit->dir);
     aws_kit_advance(kit, 4000);
     assert_ok(aws_kit_ask(kit));
-    assert_string_equal(signer(kit), "AKIAFILE");
+    assert_string_equal(aws_kit_signer(kit), "AKIAFILE");
 }
 
 static void test_the_environment_comes_before_the_files(void **state)
@@ -51,7 +33,7 @@ static void test_the_environment_comes_before_the_files(void **state)
     aws_kit_var(kit, "AWS_SECRET_ACCESS_KEY", "envsecret");
     aws_kit_var(kit, "AWS_SESSION_TOKEN", "envtoken");
     assert_ok(aws_kit_ask(kit));
-    assert_string_equal(signer(kit), "AKIAENV");
+    assert_string_equal(aws_kit_signer(kit), "AKIAENV");
     assert_string_equal(kit->kms_token, "envtoken");
 }
 
@@ -65,7 +47,7 @@ static void test_a_profile_in_the_configuration_means_that_profile(void **state)
     aws_kit_var(kit, "AWS_ACCESS_KEY_ID", "AKIAENV");
     aws_kit_var(kit, "AWS_SECRET_ACCESS_KEY", "envsecret");
     assert_ok(aws_kit_ask(kit));
-    assert_string_equal(signer(kit), "AKIAPROD");
+    assert_string_equal(aws_kit_signer(kit), "AKIAPROD");
 }
 
 static void test_half_of_a_pair_is_a_mistake_and_not_a_source_to_pass_over(void **state)
@@ -107,7 +89,7 @@ static void test_a_profile_assumes_its_role_with_the_credentials_of_its_source(v
     assert_string_equal(kit->sts_signer, "AKIABASE");
     assert_string_equal(kit->sts_form, "Action=AssumeRole&Version=2011-06-15&RoleArn=arn%3Aaws%3Aiam%3A%3A1%3Arole%2Fa"
                                        "&RoleSessionName=me&ExternalId=e%261&DurationSeconds=900");
-    assert_string_equal(signer(kit), "ASIAROLE1");
+    assert_string_equal(aws_kit_signer(kit), "ASIAROLE1");
     assert_string_equal(kit->kms_token, "roletoken1");
 }
 
@@ -122,7 +104,7 @@ static void test_roles_may_be_assumed_one_after_another(void **state)
     assert_int_equal(kit->num_sts, 3);
     assert_string_equal(kit->sts_signer, "ASIAROLE2");
     assert_non_null(strstr(kit->sts_form, "RoleArn=r3&RoleSessionName=bulla&ExternalId=x"));
-    assert_string_equal(signer(kit), "ASIAROLE3");
+    assert_string_equal(aws_kit_signer(kit), "ASIAROLE3");
 }
 
 static void test_a_profile_may_be_the_source_of_itself(void **state)
@@ -201,7 +183,7 @@ static void test_a_web_identity_is_exchanged_unsigned_and_its_file_read_each_tim
     assert_ok(aws_kit_ask(kit));
     assert_string_equal(kit->sts_signer, "");
     assert_non_null(strstr(kit->sts_form, "RoleSessionName=pod-1&WebIdentityToken=eyJ.first"));
-    assert_string_equal(signer(kit), "ASIAROLE1");
+    assert_string_equal(aws_kit_signer(kit), "ASIAROLE1");
     aws_kit_file(kit, "token", "eyJ.second");
     aws_kit_advance(kit, 4000);
     assert_ok(aws_kit_ask(kit));
@@ -238,7 +220,7 @@ static void test_refusals_of_sts_mean_what_they_say(void **state)
         int code;
         const char *name;
         bulla_status status;
-    } cases[] = {{403, "AccessDenied", BULLA_EAUTHZ},         {403, "IDPRejectedClaim", BULLA_EAUTHZ},
+    } cases[] = {{403, "AccessDenied", BULLA_EAUTHN},         {403, "IDPRejectedClaim", BULLA_EAUTHN},
                  {400, "Throttling", BULLA_ETHROTTLED},       {400, "ValidationError", BULLA_ECONFIG},
                  {403, "InvalidClientTokenId", BULLA_EAUTHN}, {503, "ServiceUnavailable", BULLA_EUNAVAIL}};
     static char bodies[BULLA_LEN(cases)][256]; /* one each: the server's thread may still be at the last one */
@@ -258,16 +240,10 @@ static void test_refusals_of_sts_mean_what_they_say(void **state)
 
 /* --- containers --- */
 
-static void container_use(aws_kit *kit)
-{
-    aws_kit_chain_use(kit);
-    aws_kit_var(kit, "AWS_CONTAINER_CREDENTIALS_FULL_URI", "%s/container", kit->url);
-}
-
 static void test_a_containers_token_file_is_read_each_time(void **state)
 {
     aws_kit *kit = *state;
-    container_use(kit);
+    aws_kit_container_use(kit);
     aws_kit_file(kit, "token", "pod token one\n");
     aws_kit_var(kit, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "%s/token", kit->dir);
     assert_ok(aws_kit_ask(kit));
@@ -282,7 +258,7 @@ static void test_a_containers_token_file_is_read_each_time(void **state)
 static void test_a_token_with_a_line_break_is_not_sent(void **state)
 {
     aws_kit *kit = *state;
-    container_use(kit);
+    aws_kit_container_use(kit);
     aws_kit_var(kit, "AWS_CONTAINER_AUTHORIZATION_TOKEN", "one\r\nX-Evil: two");
     assert_status(aws_kit_ask(kit), BULLA_ECONFIG);
     assert_int_equal(kit->num_container, 0);
@@ -291,7 +267,7 @@ static void test_a_token_with_a_line_break_is_not_sent(void **state)
 static void test_container_credentials_are_not_fetched_by_plain_http_from_elsewhere(void **state)
 {
     aws_kit *kit = *state;
-    container_use(kit);
+    aws_kit_container_use(kit);
     aws_kit_var(kit, "AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://credentials.example/container");
     assert_status(aws_kit_ask(kit), BULLA_ECONFIG);
     assert_non_null(strstr(kit->call.why, "credentials.example"));
@@ -300,7 +276,7 @@ static void test_container_credentials_are_not_fetched_by_plain_http_from_elsewh
 static void test_a_container_service_that_fails_is_asked_three_times(void **state)
 {
     aws_kit *kit = *state;
-    container_use(kit);
+    aws_kit_container_use(kit);
     kit->container_code = 500;
     assert_status(aws_kit_ask(kit), BULLA_EUNAVAIL);
     assert_int_equal(kit->num_container, 3);
@@ -314,7 +290,7 @@ static void test_a_container_service_that_fails_is_asked_three_times(void **stat
 static void test_an_instance_is_asked_with_a_session_token(void **state)
 {
     aws_kit *kit = *state;
-    imds_use(kit);
+    aws_kit_instance_use(kit);
     assert_ok(aws_kit_ask(kit));
     assert_int_equal(kit->num_imds_token, 1);
     assert_string_equal(kit->imds_sent_token, "imds-token-1");
@@ -324,7 +300,7 @@ static void test_an_instance_is_asked_with_a_session_token(void **state)
 static void test_a_session_token_that_has_ended_is_fetched_anew(void **state)
 {
     aws_kit *kit = *state;
-    imds_use(kit);
+    aws_kit_instance_use(kit);
     kit->imds_stale = 1;
     assert_ok(aws_kit_ask(kit));
     assert_int_equal(kit->num_imds_token, 2);
@@ -334,13 +310,12 @@ static void test_a_session_token_that_has_ended_is_fetched_anew(void **state)
 static void test_the_first_version_is_used_only_where_the_second_is_not_there_and_it_is_allowed(void **state)
 {
     aws_kit *kit = *state;
-    imds_use(kit);
+    aws_kit_instance_use(kit);
     kit->imds_token_code = 404;
     assert_ok(aws_kit_ask(kit));
     assert_string_equal(kit->imds_sent_token, "");
     aws_kit_var(kit, "AWS_EC2_METADATA_V1_DISABLED", "true");
-    bulla_provider_unref(BULLA_TAKE(kit->key));
-    bulla_kms_free(BULLA_TAKE(kit->kms));
+    aws_kit_close(kit);
     size_t before = kit->num_imds;
     assert_status(aws_kit_ask(kit), BULLA_EAUTHN);
     assert_int_equal(kit->num_imds, before);
@@ -349,208 +324,24 @@ static void test_the_first_version_is_used_only_where_the_second_is_not_there_an
 static void test_a_token_service_that_refuses_is_not_gone_round(void **state)
 {
     aws_kit *kit = *state;
-    imds_use(kit);
+    aws_kit_instance_use(kit);
     kit->imds_token_code = 400;
     assert_status(aws_kit_ask(kit), BULLA_EAUTHN);
     assert_int_equal(kit->num_imds, 0);
 }
 
-static void test_where_nobody_answers_there_is_no_metadata_service(void **state)
+static void test_a_machine_of_ec2_is_known_by_its_firmware(void **state)
 {
     aws_kit *kit = *state;
-    imds_use(kit);
-    kit->imds_token_code = kit->imds_code = -1;
-    assert_status(aws_kit_ask(kit), BULLA_EAUTHN);
-    assert_non_null(strstr(kit->call.why, "no credentials"));
-}
-
-/* --- renewal --- */
-
-static void test_credentials_are_renewed_before_they_end(void **state)
-{
-    aws_kit *kit = *state;
-    container_use(kit);
-    assert_ok(aws_kit_ask(kit));
-    aws_kit_advance(kit, 2600); /* of 3,600: not yet */
-    assert_ok(aws_kit_ask(kit));
-    assert_int_equal(kit->num_container, 1);
-    aws_kit_advance(kit, 500); /* less than ten minutes left */
-    assert_ok(aws_kit_ask(kit));
-    assert_string_equal(signer(kit), "ASIACONTAINER2");
-}
-
-static void test_expired_credentials_stay_in_use_while_there_are_no_new_ones(void **state)
-{
-    aws_kit *kit = *state;
-    container_use(kit);
-    assert_ok(aws_kit_ask(kit));
-    kit->container_code = 500;
-    aws_kit_advance(kit, 4000);
-    assert_ok(aws_kit_ask(kit));
-    assert_string_equal(signer(kit), "ASIACONTAINER1");
-    assert_int_equal(kit->call.status, BULLA_OK);
-    assert_non_null(strstr(kit->log, "have expired; they stay in use"));
-    size_t asked = kit->num_container;
-    assert_ok(aws_kit_ask(kit)); /* the service is left alone for a while */
-    assert_int_equal(kit->num_container, asked);
-    kit->container_code = 0;
-    aws_kit_advance(kit, 120);
-    assert_ok(aws_kit_ask(kit));
-    assert_true(kit->num_container > asked);
-    assert_string_not_equal(signer(kit), "ASIACONTAINER1");
-}
-
-static void test_credentials_that_aws_refuses_are_renewed_once_and_the_request_repeated(void **state)
-{
-    aws_kit *kit = *state;
-    container_use(kit);
-    kit->kms_answers[0] = (aws_answer){.code = 400, .body = EXPIRED};
-    assert_ok(aws_kit_ask(kit));
-    assert_int_equal(kit->num_kms, 2);
-    assert_string_equal(kit->signer[0], "ASIACONTAINER1");
-    assert_string_equal(kit->signer[1], "ASIACONTAINER2");
-}
-
-static void test_credentials_that_are_refused_again_are_an_error(void **state)
-{
-    aws_kit *kit = *state;
-    container_use(kit);
-    for (size_t i = 0; i < 7; i++)
-        kit->kms_answers[i] = (aws_answer){.code = 400, .body = EXPIRED};
-    assert_status(aws_kit_ask(kit), BULLA_EAUTHN);
-    assert_in_range(kit->num_kms, 2, 3);
-    assert_non_null(strstr(kit->call.why, "ExpiredTokenException"));
-    assert_non_null(strstr(kit->call.why, "container"));
-}
-
-static void test_credentials_that_cannot_change_are_not_tried_again(void **state)
-{
-    aws_kit *kit = *state;
-    kit->kms_answers[0] = (aws_answer){.code = 400, .body = "{\"__type\":\"UnrecognizedClientException\"}"};
-    assert_status(aws_kit_ask(kit), BULLA_EAUTHN);
-    assert_int_equal(kit->num_kms, 1);
-}
-
-/* --- many at once --- */
-
-#define NUM_THREADS 8 /* threads = 8 */
-
-typedef struct asker {
-    aws_kit *kit;
-    pthread_t thread;
-    bulla_status status;
-} asker;
-
-static void *ask_in_thread(void *arg)
-{
-    asker *self = arg;
-    bulla_call call;
-    BULLA_AUTO(bulla_secret) *dek = NULL;
-    const bulla_wrapped wrapped = {bulla_view_text("aws-kms"), bulla_view_text(AWS_KEY_ARN), bulla_view_text("blob")};
-    bulla_call_init(&call, &self->kit->env);
-    self->status = bulla_provider_unwrap(self->kit->key, &call, NULL, &wrapped, &dek);
-    return NULL;
-}
-
-static void all_ask(aws_kit *kit, bulla_status expected)
-{
-    asker askers[NUM_THREADS];
-    for (size_t i = 0; i < NUM_THREADS; i++) {
-        askers[i].kit = kit;
-        assert_int_equal(pthread_create(&askers[i].thread, NULL, ask_in_thread, &askers[i]), 0);
-    }
-    for (size_t i = 0; i < NUM_THREADS; i++) {
-        assert_int_equal(pthread_join(askers[i].thread, NULL), 0);
-        assert_status(askers[i].status, expected);
-    }
-}
-
-static void test_many_callers_log_in_once(void **state)
-{
-    aws_kit *kit = *state;
-    container_use(kit);
-    kit->login_delay_ms = 200;
-    assert_ok(aws_kit_open(kit, "aws:" AWS_KEY_ARN));
-    all_ask(kit, BULLA_OK);
-    assert_int_equal(kit->num_container, 1);
-}
-
-static void test_many_callers_share_a_login_that_fails(void **state)
-{
-    aws_kit *kit = *state;
-    container_use(kit);
-    kit->login_delay_ms = 200;
-    kit->container_code = 404;
-    assert_ok(aws_kit_open(kit, "aws:" AWS_KEY_ARN));
-    all_ask(kit, BULLA_EAUTHN);
-    assert_in_range(kit->num_container, 1, NUM_THREADS / 2);
-}
-
-static void test_a_caller_waits_for_a_login_no_longer_than_its_deadline(void **state)
-{
-    aws_kit *kit = *state;
-    container_use(kit);
-    kit->login_delay_ms = 1500;
-    asker first = {.kit = kit};
-    assert_ok(aws_kit_open(kit, "aws:" AWS_KEY_ARN));
-    assert_int_equal(pthread_create(&first.thread, NULL, ask_in_thread, &first), 0);
-    while (http_server_num_requests(kit->server) == 0)
-        (void)usleep(1000);
-    bulla_call_deadline_set(&kit->call, 100);
-    int64_t start_ns = kit->env.ticks_ns(kit);
-    assert_status(aws_kit_ask(kit), BULLA_EDEADLINE);
-    assert_true(kit->env.ticks_ns(kit) - start_ns < INT64_C(1000000000));
-    assert_int_equal(pthread_join(first.thread, NULL), 0);
-    assert_ok(first.status);
-}
-
-/* --- nothing leaks --- */
-
-static void test_no_credential_stands_in_an_error_or_in_the_log(void **state)
-{
-    aws_kit *kit = *state;
-    static const char *const secrets[] = {"metasecret", "metatoken", "rolesecret",
-                                          "roletoken",  "pod token", "configsecret"};
-    container_use(kit);
-    aws_kit_var(kit, "AWS_CONTAINER_AUTHORIZATION_TOKEN", "pod token");
-    kit->config.role_arn = "arn:aws:iam::1:role/a";
-    assert_ok(aws_kit_ask(kit));
-    for (size_t i = 0; i < 7; i++)
-        kit->kms_answers[i] = (aws_answer){.code = 400, .body = EXPIRED};
-    kit->kms_at = 0;
-    assert_status(aws_kit_ask(kit), BULLA_EAUTHN);
-    kit->sts_body = "<ErrorResponse><Error><Code>AccessDenied</Code></Error></ErrorResponse>";
-    kit->sts_code = 403;
-    aws_kit_advance(kit, 4000);
-    assert_status(aws_kit_ask(kit), BULLA_EAUTHN);
-    for (size_t i = 0; i < BULLA_LEN(secrets); i++) {
-        assert_null(strstr(kit->log, secrets[i]));
-        assert_null(strstr(kit->call.why, secrets[i]));
-    }
-    assert_non_null(strstr(kit->log, "role arn:aws:iam::1:role/a"));
-}
-
-/* --- forks --- */
-
-static void test_a_forked_child_logs_in_anew(void **state)
-{
-    aws_kit *kit = *state;
-    container_use(kit);
-    assert_ok(aws_kit_ask(kit));
-    pid_t child = fork();
-    if (child == 0) {
-        bulla_provider *key = kit->key;
-        bulla_aws_login *login = &((bulla_aws_key *)(void *)key)->home->login;
-        BULLA_AUTO(bulla_aws_creds) *creds = NULL;
-        int64_t skew_s = 0;
-        const bulla_aws_asker child_asker = {&kit->call, &kit->config, AWS_REGION_NAME, &skew_s};
-        bool is_new = bulla_aws_login_get(login, &child_asker, &creds) == BULLA_OK &&
-                      strcmp(creds->value.access_key_id, "ASIACONTAINER2") == 0;
-        _exit(is_new ? 0 : 1);
-    }
-    int status = -1;
-    assert_true(waitpid(child, &status, 0) == child && WIFEXITED(status));
-    assert_int_equal(WEXITSTATUS(status), 0);
+    assert_false(bulla_aws_is_ec2(kit->dir));
+    aws_kit_file(kit, "sys_vendor", "QEMU\n");
+    aws_kit_file(kit, "bios_version", "1.16.0-amazonia\n");
+    assert_false(bulla_aws_is_ec2(kit->dir));
+    aws_kit_file(kit, "sys_vendor", "Amazon EC2\n");
+    assert_true(bulla_aws_is_ec2(kit->dir));
+    aws_kit_file(kit, "sys_vendor", "Xen\n");
+    aws_kit_file(kit, "bios_version", "4.11.amazon\n");
+    assert_true(bulla_aws_is_ec2(kit->dir));
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, aws_kit_setup, aws_kit_teardown)
@@ -584,17 +375,7 @@ int main(void)
         TEST(test_a_session_token_that_has_ended_is_fetched_anew),
         TEST(test_the_first_version_is_used_only_where_the_second_is_not_there_and_it_is_allowed),
         TEST(test_a_token_service_that_refuses_is_not_gone_round),
-        TEST(test_where_nobody_answers_there_is_no_metadata_service),
-        TEST(test_credentials_are_renewed_before_they_end),
-        TEST(test_expired_credentials_stay_in_use_while_there_are_no_new_ones),
-        TEST(test_credentials_that_aws_refuses_are_renewed_once_and_the_request_repeated),
-        TEST(test_credentials_that_are_refused_again_are_an_error),
-        TEST(test_credentials_that_cannot_change_are_not_tried_again),
-        TEST(test_many_callers_log_in_once),
-        TEST(test_many_callers_share_a_login_that_fails),
-        TEST(test_a_caller_waits_for_a_login_no_longer_than_its_deadline),
-        TEST(test_no_credential_stands_in_an_error_or_in_the_log),
-        TEST(test_a_forked_child_logs_in_anew),
+        TEST(test_a_machine_of_ec2_is_known_by_its_firmware),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

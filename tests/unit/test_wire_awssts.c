@@ -170,8 +170,10 @@ static void test_a_metadata_service_that_has_none_says_so(void **state)
     (void)state;
     BULLA_AWSCREDS(creds);
     bulla_view body = bulla_view_text("{\"Code\":\"AssumeRoleUnauthorizedAccess\"}");
-    assert_status(bulla_awscreds_decode(&call, body, "the service", &creds), BULLA_EUNAVAIL);
+    assert_status(bulla_awscreds_decode(&call, body, "the service", &creds), BULLA_EAUTHN);
     assert_non_null(strstr(call.why, "AssumeRoleUnauthorizedAccess"));
+    body = bulla_view_text("{\"Code\":\"Failed\"}"); /* and no word of why: it may pass */
+    assert_status(bulla_awscreds_decode(&call, body, "the service", &creds), BULLA_EUNAVAIL);
     body = bulla_view_text("{\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"s\",\"Expiration\":\"soon\"}");
     assert_status(bulla_awscreds_decode(&call, body, "the service", &creds), BULLA_EFORMAT);
 }
