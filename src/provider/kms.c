@@ -4,8 +4,7 @@
 #include "base/bytes.h"
 #include "base/mem.h"
 #include "base/nearest.h"
-
-#include <pthread.h>
+#include "provider/forklock.h"
 
 #define MAX_LIST 64u /* texts in one list of a configuration */
 
@@ -31,7 +30,7 @@ struct bulla_kms {
     bulla_metrics *metrics;
     kept *stores;
     size_t num_stores;
-    pthread_mutex_t lock; /* over clients */
+    /* Under the forklock. */
     entry clients[BULLA_MAX_KMS * BULLA_MAX_ENDPOINTS];
     size_t num_clients;
 };
@@ -211,7 +210,6 @@ bulla_status bulla_kms_new(bulla_call *call, const bulla_kms_config *configs, si
     BULLA_AUTO(bulla_kms) *kms = memory;
     kms->env = bulla_env_of(call);
     kms->metrics = metrics;
-    (void)pthread_mutex_init(&kms->lock, NULL);
     BULLA_TRY(bulla_alloc(call, num_configs * sizeof *kms->stores, &memory));
     kms->stores = memory;
     for (size_t i = 0; i < num_configs; i++) {
@@ -238,7 +236,6 @@ void bulla_kms_free(bulla_kms *kms)
         bulla_client_unref(kms->clients[i].client);
     for (size_t i = 0; kms->stores != NULL && i < kms->num_stores; i++)
         store_done(kms->env, &kms->stores[i]);
-    (void)pthread_mutex_destroy(&kms->lock);
     bulla_free(kms->env, kms->stores);
     bulla_free(kms->env, kms);
 }
@@ -341,29 +338,42 @@ void bulla_client_unref(bulla_client *client)
     if (client != NULL && bulla_refs_drop(&client->refs)) client->destroy(client);
 }
 
-static bulla_status client_find_or_make(bulla_kms *kms, bulla_call *call, const entry *wanted, bulla_client_make make,
-                                        bulla_client **out_client)
+/* With the forklock held. */
+static bulla_client *client_find(const bulla_kms *kms, const entry *wanted)
 {
     for (size_t i = 0; i < kms->num_clients; i++)
-        if (kms->clients[i].config == wanted->config && kms->clients[i].endpoint == wanted->endpoint) {
-            *out_client = bulla_client_ref(kms->clients[i].client);
-            return BULLA_OK;
-        }
-    if (kms->num_clients == BULLA_LEN(kms->clients))
-        return bulla_fail(call, BULLA_ELIMIT, "there is room for %zu endpoints", BULLA_LEN(kms->clients));
-    BULLA_AUTO(bulla_client) *client = NULL;
-    BULLA_TRY(make(kms, call, wanted->config, wanted->endpoint, &client));
-    kms->clients[kms->num_clients++] = (entry){wanted->config, wanted->endpoint, bulla_client_ref(client)};
-    *out_client = BULLA_TAKE(client);
-    return BULLA_OK;
+        if (kms->clients[i].config == wanted->config && kms->clients[i].endpoint == wanted->endpoint)
+            return bulla_client_ref(kms->clients[i].client);
+    return NULL;
+}
+
+/* With the forklock held. Another thread may have been faster: then its client counts. NULL: no room. */
+static bulla_client *client_keep(bulla_kms *kms, const entry *made)
+{
+    bulla_client *faster = client_find(kms, made);
+    if (faster != NULL || kms->num_clients == BULLA_LEN(kms->clients)) return faster;
+    kms->clients[kms->num_clients] = *made;
+    kms->clients[kms->num_clients++].client = bulla_client_ref(made->client);
+    return bulla_client_ref(made->client);
 }
 
 bulla_status bulla_kms_client(bulla_kms *kms, bulla_call *call, const bulla_kms_config *config, size_t endpoint,
                               bulla_client_make make, bulla_client **out_client)
 {
-    const entry wanted = {config, endpoint, NULL};
-    (void)pthread_mutex_lock(&kms->lock);
-    bulla_status status = client_find_or_make(kms, call, &wanted, make, out_client);
-    (void)pthread_mutex_unlock(&kms->lock);
-    return status;
+    entry wanted = {config, endpoint, NULL};
+    BULLA_AUTO(bulla_client) *made = NULL;
+    bulla_forklock_take();
+    bulla_client *found = client_find(kms, &wanted);
+    bulla_forklock_give();
+    if (found == NULL) {
+        BULLA_TRY(make(kms, call, config, endpoint, &made));
+        wanted.client = made;
+        bulla_forklock_take();
+        found = client_keep(kms, &wanted);
+        bulla_forklock_give();
+    }
+    if (found == NULL)
+        return bulla_fail(call, BULLA_ELIMIT, "there is room for %zu endpoints", BULLA_LEN(kms->clients));
+    *out_client = found;
+    return BULLA_OK;
 }
