@@ -4,7 +4,8 @@
 
 After each run: no crash; success only with the right result; else nothing half done, no temporary file, the inputs as
 they were, and a keystore that `bulla verify store` finds whole. Few calls are all tried; of the many allocations a
-sample, all of them with --all or BULLA_SLOW=1.
+sample. With --all or BULLA_SLOW=1 also those that the program comes to by calls by which it came to none before, or to
+one only: a loop's third time is like its second. With --every all of them, which takes hours.
 """
 import argparse
 import hashlib
@@ -15,7 +16,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-SAMPLE = 64  # runs of one command and kind of fault, unless --all
+SAMPLE = 64  # runs of one command and kind of fault
+SAME_CALLS = 2  # allocations by the same calls that --all tries
 UNSURE = 4
 
 
@@ -39,11 +41,13 @@ class Bench:
         self.bulla, self.shim = bulla, shim
         self.work, self.master = root / "work", root / "master"
         self.report = root / "report"
+        self.is_fresh = False  # the folder is as it was set up
         self.env = {"PATH": os.environ["PATH"], "HOME": str(root), "BULLA_CONFIG": str(root / "bulla.yaml")}
         (root / "bulla.yaml").write_text(f"keystore:\n  path: {self.work / 'store'}\n")
 
     def run(self, *args, fault=None, stdin=b""):
         env = dict(self.env)
+        self.is_fresh = False
         if fault is not None:
             self.report.unlink(missing_ok=True)
             env.update(LD_PRELOAD=str(self.shim), FAULT_REPORT=str(self.report), **fault)
@@ -67,10 +71,14 @@ class Bench:
         self.work.mkdir()
         scenario.prepare(self)
         shutil.copytree(self.work, self.master)
+        self.is_fresh = True
 
     def reset(self):
+        if self.is_fresh:
+            return
         shutil.rmtree(self.work)
         shutil.copytree(self.master, self.work)
+        self.is_fresh = True
 
 
 class Scenario:
@@ -273,7 +281,7 @@ def check_files(bench, scenario, status, before):
             raise Broken(f"{path} was {'made' if path not in before else 'changed or removed'}")
 
 
-def check_run(bench, scenario, done, before):
+def check_status(done):
     status = done.returncode
     if status < 0:
         raise Broken(f"killed by signal {-status}")
@@ -281,7 +289,9 @@ def check_run(bench, scenario, done, before):
         raise Broken(f"exit code {status}")
     if status != 0 and not done.stderr.startswith((b"bulla", b"{")):
         raise Broken(f"no reason was told: {done.stderr!r}")
-    check_files(bench, scenario, status, before)
+
+
+def check_result(bench, scenario, status):
     if scenario.store:
         bench.must("verify", "store")
     if status == 0:
@@ -290,30 +300,45 @@ def check_run(bench, scenario, done, before):
         scenario.check_failed(bench)
 
 
-def points(count, everything):
-    """Which of 1…count to try: all, or the first ones and an even sample of the rest."""
-    if everything or count <= SAMPLE:
+def sample(count):
+    """Which of 1…count to try: the first ones and an even sample of the rest."""
+    if count <= SAMPLE:
         return range(1, count + 1)
     first = SAMPLE // 3
     rest = SAMPLE - first
     return list(range(1, first + 1)) + [first + 1 + i * (count - first - 1) // (rest - 1) for i in range(rest)]
 
 
-def kinds_of(everything):
+def kinds_of(effort):
     """Name, variable, what follows the number, and whether it is allocations."""
     kinds = [("no memory", "FAULT_ALLOC", "", True), ("EIO", "FAULT_IO", ":EIO", False),
              ("full from then on", "FAULT_IO", "+:ENOSPC", False), ("killed", "FAULT_IO", ":KILL", False)]
-    return kinds + ([("no memory from then on", "FAULT_ALLOC", "+", True)] if everything else [])
+    return kinds + ([("no memory from then on", "FAULT_ALLOC", "+", True)] if effort != "sample" else [])
+
+
+def run_whole(bench, scenario, **fault):
+    bench.reset()
+    done = bench.run(*scenario.args(bench), fault={**scenario.env, **fault})
+    if done.returncode != 0:
+        raise Broken(f"without a fault: exit {done.returncode}: {done.stderr.decode(errors='replace').strip()}")
 
 
 def count_calls(bench, scenario):
-    bench.reset()
-    done = bench.run(*scenario.args(bench), fault=scenario.env)
-    counts = bench.reported("count")
-    if done.returncode != 0 or not counts:
-        raise Broken(f"without a fault: exit {done.returncode}: {done.stderr.decode(errors='replace').strip()}")
-    words = counts[-1].split()
+    run_whole(bench, scenario)
+    words = bench.reported("count")[-1].split()
     return int(words[2]), int(words[4])
+
+
+def alloc_points(bench, scenario, count, effort):
+    if effort == "every":
+        return range(1, count + 1)
+    if effort == "sample":
+        return sample(count)
+    run_whole(bench, scenario, FAULT_STACKS=str(SAME_CALLS))
+    stacks = {int(line.split()[1]) for line in bench.reported("stack")}
+    if not stacks:
+        raise Broken("the shim reports no stacks")
+    return sorted(stacks | set(sample(count)))
 
 
 def try_point(bench, scenario, kind, number, before):
@@ -323,21 +348,31 @@ def try_point(bench, scenario, kind, number, before):
     if name == "killed":
         if done.returncode not in (0, -9):
             raise Broken(f"exit code {done.returncode}")
-        # A kill may leave temporary files of file systems without nameless ones, and half a restore; not half a result.
-        if scenario.store:
-            bench.must("verify", "store")
-        scenario.check_failed(bench)
     else:
-        check_run(bench, scenario, done, before)
+        check_status(done)
+    # From where it began the same command is possible and the keystore whole: run_scenario has seen that.
+    if done.returncode != 0 and listing(bench.work) == before:
+        bench.is_fresh = True
+        return
+    if name == "killed":
+        # A kill may leave temporary files of file systems without nameless ones, and half a restore; not half a result.
+        check_result(bench, scenario, -9)
+    else:
+        check_files(bench, scenario, done.returncode, before)
+        check_result(bench, scenario, done.returncode)
 
 
-def run_scenario(bench, name, scenario, everything):
+def run_scenario(bench, name, scenario, effort):
     failures = runs = 0
     bench.set_up(scenario)
     before = listing(bench.work)
     num_allocs, num_calls = count_calls(bench, scenario)
-    for kind in kinds_of(everything):
-        for number in points(num_allocs if kind[3] else num_calls, everything):
+    calls = sample(num_calls) if effort == "sample" else range(1, num_calls + 1)
+    numbers = {True: alloc_points(bench, scenario, num_allocs, effort), False: calls}
+    bench.reset()
+    check_result(bench, scenario, 1)
+    for kind in kinds_of(effort):
+        for number in numbers[kind[3]]:
             runs += 1
             try:
                 try_point(bench, scenario, kind, number, before)
@@ -353,13 +388,15 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bulla", type=Path, required=True)
     parser.add_argument("--shim", type=Path, required=True)
-    parser.add_argument("--all", action="store_true", help="every allocation instead of a sample")
+    parser.add_argument("--all", action="store_true", help="allocations by all calls instead of a sample")
+    parser.add_argument("--every", action="store_true", help="every allocation")
     parser.add_argument("scenarios", nargs="*", default=list(SCENARIOS), help=", ".join(SCENARIOS))
     options = parser.parse_args()
-    everything = options.all or os.environ.get("BULLA_SLOW") == "1"
+    is_long = options.all or os.environ.get("BULLA_SLOW") == "1"
+    effort = "every" if options.every else "all" if is_long else "sample"
     with tempfile.TemporaryDirectory(prefix="bulla-faults-") as folder:
         bench = Bench(options.bulla.resolve(), options.shim.resolve(), Path(folder))
-        failures = sum(run_scenario(bench, name, SCENARIOS[name], everything) for name in options.scenarios)
+        failures = sum(run_scenario(bench, name, SCENARIOS[name], effort) for name in options.scenarios)
     return 1 if failures else 0
 
 

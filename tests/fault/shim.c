@@ -7,6 +7,8 @@
  *   FAULT_IO=N[+]:ERRNO[:CALL]    the N-th of the calls below (CALL: of that one) fails with EIO, ENOSPC, EINTR or
  *                                 EACCES; KILL: the process is killed before it
  *   FAULT_OLD_FS=1                files without a name and renaming without replacing are not supported
+ *   FAULT_STACKS=K                reports "stack N" for the N-th allocation when no more than K before it, itself
+ *                                 included, came by the same calls
  *   FAULT_REPORT=PATH             gets a line "fired WHAT N" when it happens, and "count alloc N io M" at the end
  *
  * What writes to standard error is left alone: that is how the program tells.
@@ -14,7 +16,9 @@
 #undef _FORTIFY_SOURCE /* its headers define the calls that this file does */
 
 #include <errno.h>
+#include <execinfo.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -28,6 +32,8 @@
 #include <unistd.h>
 
 #define EXPORT __attribute__((visibility("default")))
+#define MAX_FRAMES 48
+#define MAX_STACKS 65536u /* a power of 2 */
 
 /* The C library's own, under names that it exports for this. */
 void *__libc_malloc(size_t len);
@@ -46,6 +52,15 @@ struct fault {
 static struct fault alloc_fault = {.code = ENOMEM}, io_fault;
 static const char *report_path;
 static bool old_fs, ready;
+
+/* The ways to an allocation that were met, by a hash over their return addresses; 0: the place is free. */
+static struct stack {
+    uint64_t hash;
+    unsigned long num;
+} stacks[MAX_STACKS];
+static unsigned long max_same; /* FAULT_STACKS; 0: nobody asks */
+static pthread_mutex_t stacks_lock = PTHREAD_MUTEX_INITIALIZER;
+static __thread bool is_looking; /* what the unwinder allocates is not the program's */
 
 static void report(const char *what, unsigned long a, const char *between, unsigned long b)
 {
@@ -90,6 +105,11 @@ __attribute__((constructor)) static void set_up(void)
     parse(getenv("FAULT_ALLOC"), &alloc_fault);
     parse(getenv("FAULT_IO"), &io_fault);
     old_fs = getenv("FAULT_OLD_FS") != NULL;
+    if (getenv("FAULT_STACKS") != NULL) {
+        void *frames[4];
+        (void)backtrace(frames, 4); /* it loads a library at its first use */
+        max_same = strtoul(getenv("FAULT_STACKS"), NULL, 10);
+    }
     ready = true;
 }
 
@@ -106,11 +126,39 @@ EXPORT void _exit(int code)
     __builtin_unreachable();
 }
 
+static unsigned long times_met(uint64_t hash)
+{
+    unsigned long num = 0;
+    (void)pthread_mutex_lock(&stacks_lock);
+    for (size_t i = 0; i < MAX_STACKS && num == 0; i++) {
+        struct stack *stack = &stacks[(hash + i) % MAX_STACKS];
+        if (stack->hash != 0 && stack->hash != hash) continue;
+        stack->hash = hash;
+        num = ++stack->num;
+    }
+    (void)pthread_mutex_unlock(&stacks_lock);
+    return num; /* 0: the table is full, and the stack counts as new */
+}
+
+/* Reports an allocation that comes by new calls, or by known ones not often yet. */
+static void look_at_stack(unsigned long count)
+{
+    void *frames[MAX_FRAMES];
+    uint64_t hash = 0xcbf29ce484222325; /* FNV-1a */
+    is_looking = true;
+    int num = backtrace(frames, MAX_FRAMES);
+    for (int i = 0; i < num; i++)
+        hash = (hash ^ (uintptr_t)frames[i]) * 0x100000001b3;
+    if (times_met(hash | 1) <= max_same) report("stack", count, NULL, 0);
+    is_looking = false;
+}
+
 /* Counts the call; true when it is the one to fail. */
 static bool is_hit(struct fault *fault, const char *what)
 {
-    if (!ready || (fault->call[0] != '\0' && strcmp(fault->call, what) != 0)) return false;
+    if (!ready || is_looking || (fault->call[0] != '\0' && strcmp(fault->call, what) != 0)) return false;
     unsigned long count = __atomic_add_fetch(&fault->count, 1, __ATOMIC_RELAXED);
+    if (max_same != 0 && fault == &alloc_fault) look_at_stack(count);
     if (fault->at == 0 || (fault->on ? count < fault->at : count != fault->at)) return false;
     char line[48];
     (void)snprintf(line, sizeof line, "fired %s", what);
