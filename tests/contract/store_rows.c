@@ -44,7 +44,12 @@ static void wall_clock_set(bulla_call *call)
 
 static bulla_status open_configured(bulla_call *call, bool is_bare, unsigned which, bulla_provider **out_provider)
 {
-    static const bulla_cache_options cache = {.size = sizeof cache, .ttl_ms = 60000, .max_entries = 100};
+    static const bulla_cache_options cache = {.size = sizeof cache,
+                                              .ttl_ms = 60000,
+                                              .max_entries = 100,
+                                              .refresh_ahead_ms = 59000,
+                                              .offline_window_ms = 60000,
+                                              .negative_ttl_ms = 10000};
     bulla_config *config = NULL;
     bulla_kms_config stores[4];
     wall_clock_set(call);

@@ -60,6 +60,13 @@ def vault_token(facts):
 
 
 @store(OpenBao)
+def vault_nodes(facts):
+    """Two addresses, so that failover is in the stack."""
+    return vault(facts, address=facts["addr"], standby_addresses=[facts["tls_addr"]], tls={"ca_cert": facts["ca"]},
+                 token=facts["token"])
+
+
+@store(OpenBao)
 def vault_approle(facts):
     return vault(facts, address=facts["tls_addr"], tls={"ca_cert": facts["ca"], "min_version": "1.3"}, role_id=facts["role_id"],
                  secret_id=facts["secret_id"])
