@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * PKCS#11 tokens, between the files of this back end: modules (pkcs11_module.c), tokens with their sessions and login
- * (pkcs11_token.c), keys on them (pkcs11_key.c), and how data keys are wrapped (pkcs11_wrap.c, pkcs11_gcm.c). The other
- * rooms and files see nothing of the interface's types.
+ * (pkcs11_token.c, pkcs11_login.c), keys on them (pkcs11_key.c), and how data keys are wrapped (pkcs11_wrap.c,
+ * pkcs11_cipher.c). The other rooms and files see nothing of the interface's types.
  *
  * One lock for all of it, in pkcs11_module.c: held for a few assignments at a time, never while a module runs, and free
  * in a forked child. What takes time is marked as busy, in the generation of processes that it runs in.
@@ -38,12 +38,15 @@ typedef struct bulla_pkcs11_module bulla_pkcs11_module;
 /* Finds or makes the entry; the module itself is not touched. */
 BULLA_MUST_USE bulla_status bulla_pkcs11_module_get(bulla_call *call, const char *path,
                                                     bulla_pkcs11_module **out_module);
-/* Its functions, after it was initialised in this process. */
-BULLA_MUST_USE bulla_status bulla_pkcs11_module_ready(bulla_pkcs11_module *module, bulla_call *call,
-                                                      CK_FUNCTION_LIST **out_functions);
-/* Requests in the module: a restart waits until there are none. False: it has begun, or has to be made ready. */
-bool bulla_pkcs11_module_enter(bulla_pkcs11_module *module);
+/* Initialises it, where it is not in this process. */
+BULLA_MUST_USE bulla_status bulla_pkcs11_module_ready(bulla_pkcs11_module *module, bulla_call *call);
+/* Requests in the module: a restart waits until there are none. Its functions, and which of its lives this is: handles
+ * of another one mean nothing, or something else. NULL: it restarts, or has to be made ready. */
+CK_FUNCTION_LIST *bulla_pkcs11_module_enter(bulla_pkcs11_module *module, size_t *out_life);
 void bulla_pkcs11_module_leave(bulla_pkcs11_module *module);
+/* One login at a time. */
+BULLA_MUST_USE bulla_status bulla_pkcs11_login_begin(bulla_pkcs11_module *module, bulla_call *call);
+void bulla_pkcs11_login_end(bulla_pkcs11_module *module);
 /* Finalises and initialises it, for some see a token that is back only then; at most once a second, and only where we
  * initialised it. The caller is not in it. False: not now. */
 bool bulla_pkcs11_module_restart(bulla_pkcs11_module *module, bulla_call *call);
@@ -84,18 +87,20 @@ typedef struct bulla_pkcs11_lease {
     CK_SESSION_HANDLE session;
     CK_SLOT_ID slot;
     char serial[17];
-    size_t era; /* of the token: handles of another one are worth nothing */
+    size_t life; /* of the module */
+    size_t era;  /* of the token: handles of another one are worth nothing */
     size_t generation;
     bool is_rw;
     CK_RV rv; /* of what failed last */
 } bulla_pkcs11_lease;
 
-/* Waits for a session within the call's deadline. */
+/* Waits for a session within the call's deadline. What failed is in out_lease->rv. */
 BULLA_MUST_USE bulla_status bulla_pkcs11_acquire(bulla_pkcs11_token *token, bulla_call *call, bool is_rw,
                                                  bulla_pkcs11_lease *out_lease);
-/* Gives it back. One with which something failed is closed: an operation may still be active on it. */
+/* Gives it back. `failed`: it is closed, for an operation may still be active on it. */
 void bulla_pkcs11_give_back(bulla_pkcs11_lease *lease, bool failed);
-/* The token was lost: sessions that lie idle go, and the next request looks for the slot anew. */
+/* The token was lost: sessions that lie idle go, and the next request looks for the slot anew. Before it is given back.
+ */
 void bulla_pkcs11_lost(const bulla_pkcs11_lease *lease);
 
 /* Fails in the words of the store, after lease->rv = rv. `verb` completes "cannot …". */
@@ -125,7 +130,7 @@ typedef struct bulla_pkcs11_version {
 typedef struct bulla_pkcs11_look {
     size_t era;
     int64_t until_ns;
-    char serial[17], label[BULLA_PKCS11_MAX_LABEL + 1];
+    char label[BULLA_PKCS11_MAX_LABEL + 1];
     bulla_pkcs11_version versions[BULLA_PKCS11_MAX_VERSIONS]; /* oldest first */
     size_t num;
 } bulla_pkcs11_look;
@@ -150,8 +155,13 @@ BULLA_MUST_USE bulla_status bulla_pkcs11_run(bulla_pkcs11_key *key, bulla_call *
 BULLA_MUST_USE bulla_status bulla_pkcs11_look_at(bulla_pkcs11_key *key, bulla_call *call, bulla_pkcs11_lease *lease,
                                                  bool anew);
 /* The version that wraps. ENOKEY when there is no key, ECONFIG when nobody can tell which one. */
-BULLA_MUST_USE bulla_status bulla_pkcs11_primary(bulla_pkcs11_key *key, bulla_call *call,
-                                                 bulla_pkcs11_version *out_version);
+typedef struct bulla_pkcs11_pick {
+    bulla_pkcs11_version version;
+    char label[BULLA_PKCS11_MAX_LABEL + 1];
+    size_t num_versions;
+} bulla_pkcs11_pick;
+BULLA_MUST_USE bulla_status bulla_pkcs11_primary(bulla_pkcs11_key *key, bulla_call *call, bulla_pkcs11_lease *lease,
+                                                 bulla_pkcs11_pick *out_pick);
 /* The version that an info names; ENOKEY after a second look. */
 BULLA_MUST_USE bulla_status bulla_pkcs11_named(bulla_pkcs11_key *key, bulla_call *call, bulla_pkcs11_lease *lease,
                                                const bulla_pkcs11_uri *info, bulla_pkcs11_version *out_version);

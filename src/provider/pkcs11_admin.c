@@ -35,16 +35,12 @@ static void info_fill(const bulla_pkcs11_version *version, const char *label, bu
 
 static bulla_status describe_run(bulla_pkcs11_key *key, bulla_call *call, bulla_pkcs11_lease *lease, void *arg)
 {
-    char label[BULLA_PKCS11_MAX_LABEL + 1];
-    bulla_pkcs11_version primary;
+    bulla_pkcs11_pick primary;
     bulla_key_info *out_info = arg;
     BULLA_TRY(bulla_pkcs11_look_at(key, call, lease, true));
-    BULLA_TRY(bulla_pkcs11_primary(key, call, &primary));
-    bulla_pkcs11_lock();
-    memcpy(label, key->seen.label, sizeof label);
-    out_info->num_versions = (uint32_t)key->seen.num;
-    bulla_pkcs11_unlock();
-    info_fill(&primary, label, out_info);
+    BULLA_TRY(bulla_pkcs11_primary(key, call, lease, &primary));
+    out_info->num_versions = (uint32_t)primary.num_versions;
+    info_fill(&primary.version, primary.label, out_info);
     return BULLA_OK;
 }
 
@@ -108,9 +104,8 @@ static bulla_status generate(bulla_pkcs11_lease *lease, bulla_call *call, birth 
     CK_RV rv = lease->functions->C_GenerateKey(lease->session, &mechanism, what, BULLA_LEN(what), out_object);
     if (rv == CKR_OK) return BULLA_OK;
     bulla_status status = bulla_pkcs11_fail(lease, call, "make a key", rv);
-    if (!bulla_pkcs11_is_loss(rv)) return status;
+    if (!bulla_pkcs11_is_loss(rv) && status != BULLA_EUNAVAIL) return status;
     char name[32];
-    lease->rv = CKR_CANCEL; /* not to be done again: nobody knows whether it is done */
     return bulla_fail(call, BULLA_EUNKNOWN, "key store \"%s\": the token may have made a key, and then was lost: %s",
                       bulla_pkcs11_store(lease->token), bulla_pkcs11_name(rv, name));
 }
@@ -119,9 +114,10 @@ static bulla_status generate(bulla_pkcs11_lease *lease, bulla_call *call, birth 
 static bulla_status only_one_check(bulla_pkcs11_key *key, bulla_call *call, bulla_pkcs11_lease *lease,
                                    CK_OBJECT_HANDLE object)
 {
-    bulla_pkcs11_version primary;
+    bulla_pkcs11_pick primary;
     BULLA_TRY(bulla_pkcs11_look_at(key, call, lease, true));
-    if (bulla_pkcs11_primary(key, call, &primary) == BULLA_OK) return BULLA_OK;
+    bulla_status status = bulla_pkcs11_primary(key, call, lease, &primary);
+    if (status != BULLA_ECONFIG) return status;
     (void)lease->functions->C_DestroyObject(lease->session, object);
     return bulla_fail(call, BULLA_EBUSY, "key store \"%s\": somebody else made a version of the key at the same time",
                       bulla_pkcs11_store(lease->token));
@@ -134,7 +130,6 @@ static bulla_status bear(bulla_pkcs11_key *key, bulla_call *call, bulla_pkcs11_l
     BULLA_TRY(generate(lease, call, of, &object));
     bulla_status status = only_one_check(key, call, lease, object);
     if (status == BULLA_OK || status == BULLA_EBUSY) return status;
-    lease->rv = CKR_CANCEL;
     return bulla_fail(call, BULLA_EUNKNOWN, "key store \"%s\": the token made a key, and then was lost",
                       bulla_pkcs11_store(lease->token));
 }
@@ -179,22 +174,24 @@ static void id_count(const bulla_pkcs11_version *last, birth *of)
 
 static bulla_status rotate_run(bulla_pkcs11_key *key, bulla_call *call, bulla_pkcs11_lease *lease, void *arg)
 {
-    bulla_pkcs11_version last;
+    bulla_pkcs11_pick last;
     birth of = {.id_len = 0};
     uint32_t *out_version = arg;
     BULLA_TRY(bulla_pkcs11_look_at(key, call, lease, true));
-    BULLA_TRY(bulla_pkcs11_primary(key, call, &last));
-    if (last.number == 0 || last.number == UINT32_MAX)
+    BULLA_TRY(bulla_pkcs11_primary(key, call, lease, &last));
+    if (last.version.number == 0 || last.version.number == UINT32_MAX)
         return bulla_fail(call, BULLA_EUNSUPPORTED,
                           "key store \"%s\": the key's CKA_ID is no number of 1 to 4 bytes, which counts versions",
                           bulla_pkcs11_store(key->token));
-    of.can = last.can;
-    bulla_pkcs11_lock();
-    memcpy(of.label, key->seen.label, sizeof of.label);
-    bulla_pkcs11_unlock();
-    id_count(&last, &of);
+    if (last.num_versions == BULLA_PKCS11_MAX_VERSIONS)
+        return bulla_fail(call, BULLA_ELIMIT,
+                          "key store \"%s\": the key has %zu versions, as many as can be; remove some",
+                          bulla_pkcs11_store(key->token), last.num_versions);
+    of.can = last.version.can;
+    memcpy(of.label, last.label, sizeof of.label);
+    id_count(&last.version, &of);
     BULLA_TRY(bear(key, call, lease, &of));
-    *out_version = last.number + 1;
+    *out_version = last.version.number + 1;
     return BULLA_OK;
 }
 

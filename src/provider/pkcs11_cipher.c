@@ -16,11 +16,14 @@ const bulla_pkcs11_mechanism bulla_pkcs11_mechanisms[BULLA_PKCS11_NUM_MECHANISMS
 
 /* --- choosing --- */
 
-static CK_FLAGS flags_of(bulla_pkcs11_lease *lease, CK_MECHANISM_TYPE type)
+/* 0 where the token does not have it; *out_rv where it did not say so. */
+static CK_FLAGS flags_of(bulla_pkcs11_lease *lease, CK_MECHANISM_TYPE type, CK_RV *out_rv)
 {
     CK_MECHANISM_INFO info;
     memset(&info, 0, sizeof info);
-    return lease->functions->C_GetMechanismInfo(lease->slot, type, &info) == CKR_OK ? info.flags : 0;
+    CK_RV rv = lease->functions->C_GetMechanismInfo(lease->slot, type, &info);
+    if (bulla_pkcs11_is_loss(rv)) *out_rv = rv;
+    return rv == CKR_OK ? info.flags : 0;
 }
 
 static bool has_all(CK_FLAGS flags, CK_FLAGS wanted)
@@ -31,9 +34,10 @@ static bool has_all(CK_FLAGS flags, CK_FLAGS wanted)
 bulla_status bulla_pkcs11_way_find(bulla_pkcs11_lease *lease, bulla_call *call, const bulla_pkcs11_version *version,
                                    unsigned allowed, bulla_pkcs11_way *out_way)
 {
+    CK_RV lost = CKR_OK;
     for (unsigned i = 0; i < BULLA_PKCS11_NUM_MECHANISMS; i++) {
         if ((allowed & version->mechanisms & 1u << i) == 0) continue;
-        CK_FLAGS flags = flags_of(lease, bulla_pkcs11_mechanisms[i].type);
+        CK_FLAGS flags = flags_of(lease, bulla_pkcs11_mechanisms[i].type, &lost);
         bool by_cipher = (version->can & BULLA_PKCS11_ENCRYPT) != 0 && has_all(flags, CKF_ENCRYPT | CKF_DECRYPT);
         bool by_wrapping =
             i != BULLA_PKCS11_GCM && (version->can & BULLA_PKCS11_WRAP) != 0 && has_all(flags, CKF_WRAP | CKF_UNWRAP);
@@ -41,6 +45,7 @@ bulla_status bulla_pkcs11_way_find(bulla_pkcs11_lease *lease, bulla_call *call, 
         *out_way = (bulla_pkcs11_way){i, !by_cipher};
         return BULLA_OK;
     }
+    if (lost != CKR_OK) return bulla_pkcs11_fail(lease, call, "say what it can do", lost);
     return bulla_fail(call, BULLA_EUNSUPPORTED,
                       "key store \"%s\": token and key have no mechanism in common: AES-GCM takes a key with "
                       "CKA_ENCRYPT and CKA_DECRYPT, AES key wrap one with CKA_WRAP and CKA_UNWRAP",

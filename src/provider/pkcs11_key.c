@@ -46,11 +46,13 @@ static CK_RV attribute_read(bulla_pkcs11_lease *lease, CK_OBJECT_HANDLE object, 
     return rv;
 }
 
+/* A token that is lost under it has not said that the key cannot do this: lease->rv. */
 static bool flag_read(bulla_pkcs11_lease *lease, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type, bool fallback)
 {
     CK_BBOOL value = CK_FALSE;
     CK_ULONG len = sizeof value;
     CK_RV rv = attribute_read(lease, object, type, &value, &len);
+    if (bulla_pkcs11_is_loss(rv)) lease->rv = rv;
     return rv == CKR_OK && len == sizeof value ? value != CK_FALSE : fallback;
 }
 
@@ -77,6 +79,7 @@ static unsigned allowed_read(bulla_pkcs11_lease *lease, CK_OBJECT_HANDLE object)
     CK_ULONG len = sizeof types;
     unsigned allowed = 0;
     CK_RV rv = attribute_read(lease, object, CKA_ALLOWED_MECHANISMS, types, &len);
+    if (bulla_pkcs11_is_loss(rv) && !bulla_pkcs11_is_vague(rv)) lease->rv = rv;
     if (rv != CKR_OK || len == 0) return (1u << BULLA_PKCS11_NUM_MECHANISMS) - 1;
     for (size_t i = 0; i < len / sizeof types[0]; i++)
         for (unsigned k = 0; k < BULLA_PKCS11_NUM_MECHANISMS; k++)
@@ -164,10 +167,17 @@ static bulla_status look_fill(bulla_pkcs11_key *key, bulla_call *call, bulla_pkc
                               bulla_pkcs11_store(key->token), look->label, label);
         memcpy(look->label, label, sizeof label);
         abilities_read(lease, version);
+        if (bulla_pkcs11_is_loss(lease->rv)) return bulla_pkcs11_fail(lease, call, "show a key", lease->rv);
         look->num++;
     }
     qsort(look->versions, look->num, sizeof look->versions[0], compare);
     return BULLA_OK;
+}
+
+/* The token was lost since this session was opened, and is back: what the two see is not to be mixed. */
+static bulla_status overtaken(bulla_pkcs11_lease *lease, bulla_call *call)
+{
+    return bulla_pkcs11_fail(lease, call, "serve", CKR_SESSION_CLOSED);
 }
 
 bulla_status bulla_pkcs11_look_at(bulla_pkcs11_key *key, bulla_call *call, bulla_pkcs11_lease *lease, bool anew)
@@ -181,12 +191,13 @@ bulla_status bulla_pkcs11_look_at(bulla_pkcs11_key *key, bulla_call *call, bulla
     memset(&look, 0, sizeof look);
     look.era = lease->era;
     look.until_ns = now_ns + KNOWN_NS;
-    memcpy(look.serial, lease->serial, sizeof look.serial);
     BULLA_TRY(look_fill(key, call, lease, &look));
     if (look.num == 0) look.until_ns = now_ns; /* somebody may be making it now */
     bulla_pkcs11_lock();
-    key->seen = look;
+    bool is_news = key->seen.era <= look.era;
+    if (is_news) key->seen = look;
     bulla_pkcs11_unlock();
+    if (!is_news) return overtaken(lease, call);
     warn_once(key, &look);
     return BULLA_OK;
 }
@@ -200,28 +211,33 @@ static bulla_status no_key(const bulla_pkcs11_key *key, bulla_call *call)
                       bulla_pkcs11_store(key->token), key->uri.object[0] == '\0' ? "with this id" : key->uri.object);
 }
 
-bulla_status bulla_pkcs11_primary(bulla_pkcs11_key *key, bulla_call *call, bulla_pkcs11_version *out_version)
+bulla_status bulla_pkcs11_primary(bulla_pkcs11_key *key, bulla_call *call, bulla_pkcs11_lease *lease,
+                                  bulla_pkcs11_pick *out_pick)
 {
     bulla_pkcs11_lock();
+    bool is_ours = key->seen.era == lease->era;
     size_t num = key->seen.num;
-    bulla_pkcs11_version last = key->seen.versions[num == 0 ? 0 : num - 1];
-    bool is_twice = num > 1 && compare(&last, &key->seen.versions[num - 2]) == 0;
+    bulla_pkcs11_pick pick = {.version = key->seen.versions[num == 0 ? 0 : num - 1], .num_versions = num};
+    memcpy(pick.label, key->seen.label, sizeof pick.label);
+    bool is_twice = num > 1 && compare(&pick.version, &key->seen.versions[num - 2]) == 0;
     bulla_pkcs11_unlock();
+    if (!is_ours) return overtaken(lease, call);
     if (num == 0) return no_key(key, call);
-    if (is_twice || (num > 1 && last.number == 0))
+    if (is_twice || (num > 1 && pick.version.number == 0))
         return bulla_fail(call, BULLA_ECONFIG,
                           "key store \"%s\": %zu keys are named so and their ids do not count them; add id= to the "
                           "address",
                           bulla_pkcs11_store(key->token), num);
-    *out_version = last;
+    *out_pick = pick;
     return BULLA_OK;
 }
 
-static bool named_find(bulla_pkcs11_key *key, const bulla_pkcs11_uri *info, bulla_pkcs11_version *out_version)
+static bool named_find(bulla_pkcs11_key *key, const bulla_pkcs11_lease *lease, const bulla_pkcs11_uri *info,
+                       bulla_pkcs11_version *out_version)
 {
     bool is_found = false;
     bulla_pkcs11_lock();
-    for (size_t i = 0; i < key->seen.num && !is_found; i++) {
+    for (size_t i = 0; key->seen.era == lease->era && i < key->seen.num && !is_found; i++) {
         const bulla_pkcs11_version *version = &key->seen.versions[i];
         is_found = bulla_view_equal(bulla_view_of(version->id, version->id_len), bulla_view_of(info->id, info->id_len));
         if (is_found) *out_version = *version;
@@ -233,25 +249,42 @@ static bool named_find(bulla_pkcs11_key *key, const bulla_pkcs11_uri *info, bull
 bulla_status bulla_pkcs11_named(bulla_pkcs11_key *key, bulla_call *call, bulla_pkcs11_lease *lease,
                                 const bulla_pkcs11_uri *info, bulla_pkcs11_version *out_version)
 {
-    if (named_find(key, info, out_version)) return BULLA_OK;
+    if (named_find(key, lease, info, out_version)) return BULLA_OK;
     BULLA_TRY(bulla_pkcs11_look_at(key, call, lease, true));
-    if (named_find(key, info, out_version)) return BULLA_OK;
+    if (named_find(key, lease, info, out_version)) return BULLA_OK;
     return bulla_fail(call, BULLA_ENOKEY,
                       "key store \"%s\": the version of key \"%.64s\" that wrapped the data key is not on the token",
                       bulla_pkcs11_store(key->token), info->object);
 }
 
+/* With a session. The module cannot be interrupted, but between its calls the deadline holds. */
+static bulla_status serve(bulla_pkcs11_key *key, bulla_call *call, bulla_pkcs11_lease *lease, bulla_pkcs11_job job,
+                          void *arg)
+{
+    BULLA_TRY(bulla_call_check(call));
+    BULLA_TRY(bulla_pkcs11_look_at(key, call, lease, false));
+    BULLA_TRY(bulla_call_check(call));
+    return job(key, call, lease, arg);
+}
+
+/* A call that fails ends its operation (PKCS #11 2.40, 5.8.2), so that its session is as good as before, and with the
+ * last one the login would end; but for one answer, and some tokens when they are not well. */
+static bool is_spoilt(CK_RV rv)
+{
+    return rv == CKR_BUFFER_TOO_SMALL || bulla_pkcs11_is_loss(rv);
+}
+
+/* What may have had an effect (EUNKNOWN) is not done again. */
 bulla_status bulla_pkcs11_run(bulla_pkcs11_key *key, bulla_call *call, bool is_rw, bulla_pkcs11_job job, void *arg)
 {
     for (bool again = false;; again = true) {
-        bulla_pkcs11_lease lease = {.token = key->token};
+        bulla_pkcs11_lease lease;
         bulla_status status = bulla_pkcs11_acquire(key->token, call, is_rw, &lease);
         bool has_session = status == BULLA_OK;
-        if (has_session) status = bulla_pkcs11_look_at(key, call, &lease, false);
-        if (status == BULLA_OK) status = job(key, call, &lease, arg);
+        if (has_session) status = serve(key, call, &lease, job, arg);
         bool is_lost = status != BULLA_OK && bulla_pkcs11_is_loss(lease.rv);
-        if (is_lost) bulla_pkcs11_lost(&lease);
-        if (has_session) bulla_pkcs11_give_back(&lease, lease.rv != CKR_OK);
-        if (!is_lost || again) return status;
+        if (has_session && is_lost) bulla_pkcs11_lost(&lease);
+        if (has_session) bulla_pkcs11_give_back(&lease, is_spoilt(lease.rv));
+        if (!is_lost || again || status == BULLA_EUNKNOWN) return status;
     }
 }

@@ -19,8 +19,10 @@ struct bulla_pkcs11_module {
     struct bulla_pkcs11_module *next;
     void *library;
     CK_FUNCTION_LIST *functions;
-    size_t ready_in, busy_in;     /* generations; 0: none */
+    size_t ready_in, begun_in;    /* generations; 0: none. begun: it was initialised in, be it ready or not */
+    size_t busy_in, login_in;     /* generations that initialise it, or log in through it */
     size_t num_inside, inside_of; /* requests in it, of this generation */
+    size_t life;                  /* counts how often it was initialised */
     bool is_ours;                 /* nobody else has initialised it before us */
     int64_t restarted_s;
     char path[512];
@@ -168,40 +170,70 @@ static bulla_status make_ready(bulla_pkcs11_module *module, bulla_call *call, bo
     return status;
 }
 
-bulla_status bulla_pkcs11_module_ready(bulla_pkcs11_module *module, bulla_call *call, CK_FUNCTION_LIST **out_functions)
+/* With the lock held and the module busy: nobody new gets in, and those inside are waited for. */
+static bool wait_until_empty(const bulla_pkcs11_module *module, bulla_call *call)
 {
-    bulla_pkcs11_lock();
-    bulla_status status = BULLA_OK;
-    if (module->ready_in != generation) status = bulla_pkcs11_busy_take(call, &module->busy_in);
-    bool is_mine = status == BULLA_OK && module->ready_in != generation, is_child = module->ready_in != 0;
-    if (is_mine) {
-        size_t now = generation;
-        bool is_ours = false;
-        bulla_pkcs11_unlock();
-        status = make_ready(module, call, is_child, &is_ours);
-        bulla_pkcs11_lock();
-        module->is_ours = is_ours;
-        if (status == BULLA_OK) module->ready_in = now;
+    for (unsigned step = 0; module->num_inside != 0 && module->inside_of == generation; step++) {
+        if (step == MAX_STEPS || bulla_call_check(call) != BULLA_OK) return false;
+        bulla_pkcs11_doze(BULLA_WAIT_STEP_NS);
     }
-    if (status == BULLA_OK || is_mine) {
-        module->busy_in = module->busy_in == generation ? 0 : module->busy_in;
+    return true;
+}
+
+/* With the lock held and the module busy and empty: a new life. */
+static bulla_status begin_anew(bulla_pkcs11_module *module, bulla_call *call, bool wants_end)
+{
+    size_t now = generation;
+    bool is_child = module->begun_in != 0 && module->begun_in != now, is_ours = false;
+    module->begun_in = now;
+    bulla_pkcs11_unlock();
+    if (wants_end) (void)module->functions->C_Finalize(NULL);
+    bulla_status status = make_ready(module, call, is_child, &is_ours);
+    bulla_pkcs11_lock();
+    module->is_ours = is_ours;
+    module->life++;
+    if (status == BULLA_OK) module->ready_in = now;
+    return status;
+}
+
+/* With the lock held and the module busy. After somebody else has finalised it there may be requests inside yet, whose
+ * sessions are gone: were it initialised under them, they could go on with sessions of others that have their numbers.
+ */
+static bulla_status ready_alone(bulla_pkcs11_module *module, bulla_call *call)
+{
+    if (module->ready_in == generation) return BULLA_OK;
+    if (wait_until_empty(module, call)) return begin_anew(module, call, false);
+    BULLA_TRY(bulla_call_check(call));
+    return bulla_fail(call, BULLA_EUNAVAIL,
+                      "PKCS#11 module %.140s was finalised by another part of the program and is still in use",
+                      module->path);
+}
+
+bulla_status bulla_pkcs11_module_ready(bulla_pkcs11_module *module, bulla_call *call)
+{
+    bulla_status status = BULLA_OK;
+    bulla_pkcs11_lock();
+    bool is_ready = module->ready_in == generation;
+    if (!is_ready) status = bulla_pkcs11_busy_take(call, &module->busy_in);
+    if (!is_ready && status == BULLA_OK) {
+        status = ready_alone(module, call);
+        module->busy_in = 0;
         bulla_pkcs11_wake();
     }
     bulla_pkcs11_unlock();
-    BULLA_TRY(status);
-    *out_functions = module->functions;
-    return BULLA_OK;
+    return status;
 }
 
-bool bulla_pkcs11_module_enter(bulla_pkcs11_module *module)
+CK_FUNCTION_LIST *bulla_pkcs11_module_enter(bulla_pkcs11_module *module, size_t *out_life)
 {
     bulla_pkcs11_lock();
     if (module->inside_of != generation) module->num_inside = 0;
     module->inside_of = generation;
     bool is_ready = module->ready_in == generation;
     if (is_ready) module->num_inside++;
+    if (is_ready) *out_life = module->life;
     bulla_pkcs11_unlock();
-    return is_ready;
+    return is_ready ? module->functions : NULL;
 }
 
 void bulla_pkcs11_module_leave(bulla_pkcs11_module *module)
@@ -210,16 +242,6 @@ void bulla_pkcs11_module_leave(bulla_pkcs11_module *module)
     if (module->inside_of == generation && module->num_inside != 0) module->num_inside--;
     bulla_pkcs11_wake();
     bulla_pkcs11_unlock();
-}
-
-/* With the lock held and the module busy: new requests wait, those inside are waited for. */
-static bool wait_until_empty(const bulla_pkcs11_module *module, bulla_call *call)
-{
-    for (unsigned step = 0; module->num_inside != 0; step++) {
-        if (step == MAX_STEPS || bulla_call_check(call) != BULLA_OK) return false;
-        bulla_pkcs11_doze(BULLA_WAIT_STEP_NS);
-    }
-    return true;
 }
 
 static int64_t now_s(void)
@@ -231,33 +253,46 @@ static int64_t now_s(void)
 
 bool bulla_pkcs11_module_restart(bulla_pkcs11_module *module, bulla_call *call)
 {
+    bool is_done = false;
     bulla_pkcs11_lock();
     bool may = module->is_ours && module->busy_in != generation && module->ready_in == generation &&
                now_s() > module->restarted_s;
-    if (!may) {
-        bulla_pkcs11_unlock();
-        return false;
+    if (may) {
+        module->busy_in = generation;
+        module->ready_in = 0;
+        module->restarted_s = now_s();
+        if (wait_until_empty(module, call))
+            is_done = begin_anew(module, NULL, true) == BULLA_OK;
+        else
+            module->ready_in = generation; /* as it was */
+        module->busy_in = 0;
+        bulla_pkcs11_wake();
     }
-    size_t now = generation;
-    module->busy_in = now;
-    module->ready_in = 0;
-    module->restarted_s = now_s();
-    bool is_empty = wait_until_empty(module, call), is_ours = module->is_ours;
     bulla_pkcs11_unlock();
-    if (is_empty) (void)module->functions->C_Finalize(NULL);
-    bulla_status status = is_empty ? make_ready(module, call, false, &is_ours) : BULLA_OK;
-    bulla_pkcs11_lock();
-    module->is_ours = is_ours;
-    if (status == BULLA_OK) module->ready_in = now;
-    module->busy_in = 0;
-    bulla_pkcs11_wake();
-    bulla_pkcs11_unlock();
-    return is_empty && status == BULLA_OK;
+    return is_done;
 }
 
 void bulla_pkcs11_module_forget(bulla_pkcs11_module *module)
 {
     bulla_pkcs11_lock();
     module->ready_in = 0;
+    bulla_pkcs11_unlock();
+}
+
+/* --- logging in --- */
+
+bulla_status bulla_pkcs11_login_begin(bulla_pkcs11_module *module, bulla_call *call)
+{
+    bulla_pkcs11_lock();
+    bulla_status status = bulla_pkcs11_busy_take(call, &module->login_in);
+    bulla_pkcs11_unlock();
+    return status;
+}
+
+void bulla_pkcs11_login_end(bulla_pkcs11_module *module)
+{
+    bulla_pkcs11_lock();
+    module->login_in = 0;
+    bulla_pkcs11_wake();
     bulla_pkcs11_unlock();
 }

@@ -90,31 +90,31 @@ static bulla_status kw_wrap(bulla_call *call, bulla_pkcs11_lease *lease, CK_OBJE
     return bulla_innerwrap_seal(call, &site, inner, bulla_view_of(outer, 1 + len), job->dek, job->out);
 }
 
-static void info_write(bulla_pkcs11_key *key, const bulla_pkcs11_version *version, char out[BULLA_PKCS11_MAX_INFO])
+static void info_write(const bulla_pkcs11_lease *lease, const bulla_pkcs11_pick *primary,
+                       char out[BULLA_PKCS11_MAX_INFO])
 {
     bulla_pkcs11_uri uri;
     memset(&uri, 0, sizeof uri);
-    bulla_pkcs11_lock();
-    memcpy(uri.serial, key->seen.serial, sizeof uri.serial);
-    memcpy(uri.object, key->seen.label, sizeof uri.object);
-    bulla_pkcs11_unlock();
-    memcpy(uri.id, version->id, version->id_len);
-    uri.id_len = version->id_len;
-    uri.has_id = version->id_len != 0;
+    memcpy(uri.serial, lease->serial, sizeof uri.serial);
+    memcpy(uri.object, primary->label, sizeof uri.object);
+    memcpy(uri.id, primary->version.id, primary->version.id_len);
+    uri.id_len = primary->version.id_len;
+    uri.has_id = uri.id_len != 0;
     bulla_pkcs11_info_format(&uri, out);
 }
 
 static bulla_status wrap_run(bulla_pkcs11_key *key, bulla_call *call, bulla_pkcs11_lease *lease, void *arg)
 {
     const wrap_job *job = arg;
-    bulla_pkcs11_version version;
+    bulla_pkcs11_pick primary;
     bulla_pkcs11_way way;
     char info[BULLA_PKCS11_MAX_INFO];
-    BULLA_TRY(bulla_pkcs11_primary(key, call, &version));
-    BULLA_TRY(bulla_pkcs11_way_find(lease, call, &version, ~0u, &way));
-    info_write(key, &version, info);
-    if (way.index == BULLA_PKCS11_GCM) return gcm_wrap(key, call, lease, version.handle, bulla_view_text(info), job);
-    return kw_wrap(call, lease, version.handle, &way, bulla_view_text(info), job);
+    BULLA_TRY(bulla_pkcs11_primary(key, call, lease, &primary));
+    BULLA_TRY(bulla_pkcs11_way_find(lease, call, &primary.version, ~0u, &way));
+    info_write(lease, &primary, info);
+    CK_OBJECT_HANDLE handle = primary.version.handle;
+    if (way.index == BULLA_PKCS11_GCM) return gcm_wrap(key, call, lease, handle, bulla_view_text(info), job);
+    return kw_wrap(call, lease, handle, &way, bulla_view_text(info), job);
 }
 
 bulla_status bulla_pkcs11_wrap(bulla_provider *provider, bulla_call *call, bulla_context *context, bulla_secret *dek,
@@ -133,45 +133,94 @@ typedef struct unwrap_job {
     bulla_secret **out;
 } unwrap_job;
 
+/* What is to be opened, and how. */
+typedef struct opening {
+    CK_OBJECT_HANDLE handle;
+    bulla_pkcs11_way way;
+    bulla_view iv, sealed; /* key wrap has no IV */
+    bulla_secret *aad;
+    size_t len; /* of what comes out; key wrap: 32 */
+} opening;
+
+static CK_RV open_once(bulla_pkcs11_lease *lease, const opening *what, uint8_t *out)
+{
+    if (what->way.index != BULLA_PKCS11_GCM)
+        return bulla_pkcs11_kw_unwrap(lease, what->handle, &what->way, what->sealed, out);
+    return bulla_pkcs11_gcm_open(lease, what->handle, what->iv, what->aad, what->sealed, out, what->len);
+}
+
+/* Bytes of nobody, wrapped as data keys are. */
+typedef struct trial {
+    bulla_secret *aad;
+    uint8_t iv[BULLA_PKCS11_IV_LEN], out[BULLA_PKCS11_MAX_SEALED];
+    size_t len; /* of out */
+} trial;
+
+static CK_RV trial_wrap(bulla_pkcs11_lease *lease, const opening *like, bulla_view plain, trial *of)
+{
+    if (like->way.index != BULLA_PKCS11_GCM)
+        return bulla_pkcs11_kw_wrap(lease, like->handle, &like->way, plain, of->out, &of->len);
+    of->len = plain.len + TAG_LEN;
+    CK_RV rv = bulla_pkcs11_gcm_seal(lease, like->handle, of->iv, of->aad, plain, of->out);
+    if (!wants_own_iv(rv)) return rv;
+    memset(of->iv, 0, sizeof of->iv);
+    return bulla_pkcs11_gcm_seal(lease, like->handle, of->iv, of->aad, plain, of->out);
+}
+
 /* Whether token and key still do what they should: the same bytes come back. */
-static bool is_well(bulla_pkcs11_lease *lease, bulla_call *call, CK_OBJECT_HANDLE handle, const bulla_pkcs11_way *way)
+static bool is_well(bulla_pkcs11_lease *lease, bulla_call *call, const opening *like)
 {
     BULLA_WIPED(uint8_t, given, 32);
     BULLA_WIPED(uint8_t, back, 32);
     BULLA_AUTO(bulla_secret) *aad = NULL;
-    uint8_t iv[BULLA_PKCS11_IV_LEN], sealed[BULLA_PKCS11_MAX_SEALED], outer[BULLA_PKCS11_MAX_OUTER];
-    size_t len = 0;
-    bulla_view plain = bulla_view_of(given, sizeof given);
-    if (bulla_rand(call, given, sizeof given) != BULLA_OK || bulla_rand(call, iv, sizeof iv) != BULLA_OK) return false;
     if (bulla_secret_new(call, 1, &aad) != BULLA_OK) return false;
-    CK_RV rv = way->index == BULLA_PKCS11_GCM ? bulla_pkcs11_gcm_seal(lease, handle, iv, aad, plain, sealed)
-                                              : bulla_pkcs11_kw_wrap(lease, handle, way, plain, outer, &len);
-    if (rv == CKR_MECHANISM_PARAM_INVALID || rv == CKR_ARGUMENTS_BAD) return true; /* it answers; it draws its own IV */
-    if (rv != CKR_OK) return false;
-    rv = way->index == BULLA_PKCS11_GCM
-             ? bulla_pkcs11_gcm_open(lease, handle, bulla_view_of(iv, sizeof iv), aad,
-                                     bulla_view_of(sealed, sizeof given + TAG_LEN), back, sizeof back)
-             : bulla_pkcs11_kw_unwrap(lease, handle, way, bulla_view_of(outer, len), back);
-    return rv == CKR_OK && memcmp(given, back, sizeof given) == 0;
+    trial of = {.aad = aad};
+    if (bulla_rand(call, given, sizeof given) != BULLA_OK || bulla_rand(call, of.iv, sizeof of.iv) != BULLA_OK)
+        return false;
+    if (trial_wrap(lease, like, bulla_view_of(given, sizeof given), &of) != CKR_OK) return false;
+    const opening own = {.handle = like->handle,
+                         .way = like->way,
+                         .iv = bulla_view_of(of.iv, sizeof of.iv),
+                         .sealed = bulla_view_of(of.out, of.len),
+                         .aad = aad,
+                         .len = sizeof given};
+    return open_once(lease, &own, back) == CKR_OK && memcmp(given, back, sizeof given) == 0;
 }
 
-/* Tokens say all sorts of things of a wrong tag, and some of them of an outage, too: whatever may be either, a trial
- * decides, on a session of its own: an operation may still be active on the request's. */
-static bulla_status opened_fail(bulla_call *call, bulla_pkcs11_lease *lease, CK_OBJECT_HANDLE handle,
-                                const bulla_pkcs11_way *way, CK_RV rv)
+static bool says_damage(CK_RV rv)
 {
-    if (bulla_pkcs11_status(rv) == BULLA_EINTEGRITY || rv == CKR_DATA_INVALID || rv == CKR_DATA_LEN_RANGE)
-        return damaged(call);
-    if (!bulla_pkcs11_is_vague(rv)) return bulla_pkcs11_fail(lease, call, "unwrap", rv);
-    bulla_pkcs11_lease trial = *lease;
-    bool has_own =
-        lease->functions->C_OpenSession(lease->slot, CKF_SERIAL_SESSION, NULL, NULL, &trial.session) == CKR_OK;
-    if (!has_own) trial.session = lease->session;
-    bool well = is_well(&trial, call, handle, way);
-    if (has_own) (void)lease->functions->C_CloseSession(trial.session);
-    if (!well) return bulla_pkcs11_fail(lease, call, "unwrap", rv);
-    lease->rv = CKR_ENCRYPTED_DATA_INVALID; /* no loss */
-    return damaged(call);
+    return bulla_pkcs11_status(rv) == BULLA_EINTEGRITY || rv == CKR_DATA_INVALID || rv == CKR_DATA_LEN_RANGE;
+}
+
+/* Tokens say all sorts of things of a wrong tag, and some of them of an outage, too. */
+static bool is_doubtful(CK_RV rv)
+{
+    return bulla_pkcs11_is_vague(rv) || bulla_pkcs11_status(rv) == BULLA_EUNSUPPORTED;
+}
+
+/* What may be damage or an outage: a trial decides, and when that goes well, the same once more. On a session of its
+ * own, where the token has one, which the request keeps: an operation may still be active on the first. */
+static CK_RV open_again(bulla_pkcs11_lease *lease, bulla_call *call, const opening *what, CK_RV rv, uint8_t *out)
+{
+    bulla_pkcs11_lease second = *lease;
+    const CK_FUNCTION_LIST *functions = lease->functions;
+    bool has_own = functions->C_OpenSession(lease->slot, CKF_SERIAL_SESSION, NULL, NULL, &second.session) == CKR_OK;
+    if (!has_own) second.session = lease->session;
+    bool well = is_well(&second, call, what);
+    if (has_own) (void)functions->C_CloseSession(well ? lease->session : second.session);
+    if (!well) return rv;
+    lease->session = second.session;
+    rv = open_once(lease, what, out);
+    return is_doubtful(rv) ? CKR_ENCRYPTED_DATA_INVALID : rv;
+}
+
+static bulla_status open_surely(bulla_pkcs11_lease *lease, bulla_call *call, const opening *what, uint8_t *out)
+{
+    CK_RV rv = open_once(lease, what, out);
+    if (is_doubtful(rv)) rv = open_again(lease, call, what, rv, out);
+    lease->rv = rv; /* damage is no loss, whatever it was at first */
+    if (rv == CKR_OK) return BULLA_OK;
+    return says_damage(rv) ? damaged(call) : bulla_pkcs11_fail(lease, call, "unwrap", rv);
 }
 
 /* That the blob names a way which token and key do not have is the blob's fault as far as anybody can tell. */
@@ -192,16 +241,17 @@ static bulla_status gcm_unwrap(bulla_call *call, bulla_pkcs11_lease *lease, cons
     BULLA_WIPED(uint8_t, dek, BULLA_DEK_MAX);
     BULLA_AUTO(bulla_secret) *aad = NULL;
     bulla_view blob = job->wrapped->blob;
-    bulla_pkcs11_way way;
     if (blob.len < HEAD_LEN + BULLA_DEK_MIN + TAG_LEN || blob.len > HEAD_LEN + BULLA_DEK_MAX + TAG_LEN)
         return damaged(call);
-    size_t len = blob.len - HEAD_LEN - TAG_LEN;
-    BULLA_TRY(unwrap_way_find(call, lease, version, BULLA_PKCS11_GCM, &way));
+    opening what = {.handle = version->handle,
+                    .iv = bulla_view_of(blob.data + 1, BULLA_PKCS11_IV_LEN),
+                    .sealed = bulla_view_of(blob.data + HEAD_LEN, blob.len - HEAD_LEN),
+                    .len = blob.len - HEAD_LEN - TAG_LEN};
+    BULLA_TRY(unwrap_way_find(call, lease, version, BULLA_PKCS11_GCM, &what.way));
     BULLA_TRY(aad_new(call, job->wrapped->info, job->context, &aad));
-    CK_RV rv = bulla_pkcs11_gcm_open(lease, version->handle, bulla_view_of(blob.data + 1, BULLA_PKCS11_IV_LEN), aad,
-                                     bulla_view_of(blob.data + HEAD_LEN, len + TAG_LEN), dek, len);
-    if (rv != CKR_OK) return opened_fail(call, lease, version->handle, &way, rv);
-    return bulla_secret_copy(call, bulla_view_of(dek, len), job->out);
+    what.aad = aad;
+    BULLA_TRY(open_surely(lease, call, &what, dek));
+    return bulla_secret_copy(call, bulla_view_of(dek, what.len), job->out);
 }
 
 /* The outer part of an inner wrap: which mechanism, then its output. */
@@ -211,14 +261,13 @@ static bulla_status kw_unwrap(bulla_call *call, bulla_pkcs11_lease *lease, const
     BULLA_WIPED(uint8_t, bytes, BULLA_INNERWRAP_KEY_LEN);
     BULLA_AUTO(bulla_secret) *inner = NULL;
     bulla_view outer;
-    bulla_pkcs11_way way;
+    opening what = {.handle = version->handle, .len = sizeof bytes};
     BULLA_TRY(bulla_innerwrap_outer(call, job->wrapped->blob, &outer));
     if (outer.len < 2 || outer.len > 1 + BULLA_PKCS11_MAX_OUTER || outer.data[0] == 0) return damaged(call);
     if (outer.data[0] >= BULLA_PKCS11_NUM_MECHANISMS) return damaged(call);
-    BULLA_TRY(unwrap_way_find(call, lease, version, outer.data[0], &way));
-    CK_RV rv =
-        bulla_pkcs11_kw_unwrap(lease, version->handle, &way, bulla_view_of(outer.data + 1, outer.len - 1), bytes);
-    if (rv != CKR_OK) return opened_fail(call, lease, version->handle, &way, rv);
+    BULLA_TRY(unwrap_way_find(call, lease, version, outer.data[0], &what.way));
+    what.sealed = bulla_view_of(outer.data + 1, outer.len - 1);
+    BULLA_TRY(open_surely(lease, call, &what, bytes));
     BULLA_TRY(bulla_secret_copy(call, bulla_view_of(bytes, sizeof bytes), &inner));
     return bulla_innerwrap_open(call, job->wrapped, job->context, inner, job->out);
 }
