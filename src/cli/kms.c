@@ -127,22 +127,29 @@ struct shown_keys {
     json_t *list;
 };
 
+/* Not every store tells it. */
+static json_t *version_json(uint32_t version)
+{
+    return version == 0 ? json_null() : json_integer((json_int_t)version);
+}
+
 static bulla_status key_show(void *arg, bulla_call *call, const char *address, const bulla_key_info *info)
 {
     (void)call;
     struct shown_keys *keys = arg;
-    const char *state = info->state == BULLA_KEY_STATE_UNKNOWN ? "-" : bulla_key_state_name(info->state);
+    const char *state = info->state == BULLA_KEY_STATE_UNKNOWN ? NULL : bulla_key_state_name(info->state);
     const char *name = info->name[0] == '\0' ? info->id : info->name;
     char shown_address[CLI_SHOWN], shown_name[CLI_SHOWN], shown_id[CLI_SHOWN]; /* the store chose them */
     const bool json = keys->cli->json;
     address = cli_shown_text(address, json, shown_address, sizeof shown_address);
     if (json)
         (void)json_array_append_new(keys->list,
-                                    json_pack("{s:s, s:s, s:s, s:I}", "address", address, "id",
+                                    json_pack("{s:s, s:s, s:s?, s:o}", "address", address, "id",
                                               cli_shown_text(info->id, json, shown_id, sizeof shown_id), "state", state,
-                                              "version", (json_int_t)info->primary_version));
+                                              "version", version_json(info->primary_version)));
     else
-        (void)printf("%-60s %-18s %s\n", address, state, cli_shown_text(name, json, shown_name, sizeof shown_name));
+        (void)printf("%-60s %-18s %s\n", address, state == NULL ? "-" : state,
+                     cli_shown_text(name, json, shown_name, sizeof shown_name));
     return BULLA_OK;
 }
 
@@ -184,7 +191,8 @@ static bulla_status key_open(struct cli *cli, const char *address, bulla **out_h
 
 static void fact(const char *label, const char *value)
 {
-    if (value[0] != '\0') (void)printf("%-18s %s\n", label, value);
+    char shown[CLI_SHOWN]; /* the store chose some of them */
+    if (value[0] != '\0') (void)printf("%-18s %s\n", label, cli_shown_text(value, false, shown, sizeof shown));
 }
 
 static bulla_status show_run(struct cli *cli, int argc, char **argv)
@@ -196,10 +204,11 @@ static bulla_status show_run(struct cli *cli, int argc, char **argv)
     CLI_TRY(key_open(cli, argv[0], &house, &provider));
     CLI_TRY(bulla_provider_describe(provider, &cli->call, &info));
     if (cli->json)
-        return cli_json(cli, json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:o, s:o, s:o}", "address", argv[0], "id",
-                                       info.id, "name", info.name, "type", bulla_key_type_name(info.type), "state",
-                                       bulla_key_state_name(info.state), "version", (json_int_t)info.primary_version,
-                                       "versions", (json_int_t)info.num_versions, "created",
+        return cli_json(cli, json_pack("{s:o, s:o, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "address",
+                                       cli_json_path(argv[0]), "id", cli_json_path(info.id), "name",
+                                       cli_json_path(info.name), "type", bulla_key_type_name(info.type), "state",
+                                       bulla_key_state_name(info.state), "version", version_json(info.primary_version),
+                                       "versions", version_json(info.num_versions), "created",
                                        cli_json_date(info.created_s), "rotated", cli_json_date(info.rotated_s),
                                        "next_rotation", cli_json_date(info.next_rotation_s)));
     char version[32] = "";

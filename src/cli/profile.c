@@ -154,6 +154,8 @@ static bulla_status run(struct cli *cli, int argc, char **argv)
         bulla_call_init(&workers[i].call, &cli->env);
         memcpy(workers[i].call.principal, cli->call.principal, sizeof cli->call.principal);
     }
+    round_run(&workers[0]); /* a store that does not do it once is not asked over and over */
+    if (workers[0].status != BULLA_OK) return bulla_fail(&cli->call, workers[0].status, "%s", workers[0].why);
     CLI_TRY(work_all(cli, workers, (size_t)threads));
     CLI_TRY(show(cli, house, address, &workers[0], (double)(cli_clock_ns() - start) / 1e9));
     if (workers[0].status == BULLA_OK) return BULLA_OK;

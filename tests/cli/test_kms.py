@@ -32,6 +32,8 @@ class Vault(http.server.ThreadingHTTPServer):
             return 200, {"data": {"ttl": 0, "renewable": False}}
         if path == "transit/keys/app":
             return 200, {"data": {"type": "aes256-gcm96", "latest_version": 1, "keys": {"1": 1700000000}}}
+        if path == "transit/keys":
+            return 200, {"data": {"keys": ["app"]}}
         if path == "transit/datakey/plaintext/app":
             text = f"vault:v1:{base64.b64encode(os.urandom(60)).decode()}"
             self.wrapped[text] = base64.b64encode(os.urandom(32)).decode(), body.get("associated_data", "")
@@ -138,6 +140,18 @@ class Kms(CommandTest):
         self.bulla("encrypt", "-r", "vault:transit/keys/app", "letter", env=env)
         self.bulla("rewrap", "--renew", "vault:transit/keys/app", "letter.bulla", env=env)
         self.assertEqual(self.bulla("decrypt", "-r", "vault:transit/keys/app", "-o", "-", "letter.bulla", env=env), b"hello")
+
+    def test_a_store_that_does_not_do_it_once_is_not_profiled(self):
+        self.configure(f"kms: {{main: {{provider: vault, address: '{self.address}', token: t, key_name: app}}}}\n")
+        self.vault.broken.add("transit/datakey/plaintext/app")
+        self.bulla("profile", "kms", "--duration", "60s", "-j", "4", status=RETRY)
+        self.assertEqual(self.vault.seen.count("transit/datakey/plaintext/app"), 1)
+
+    def test_what_a_list_does_not_tell_is_null(self):
+        self.configure(f"kms: {{main: {{provider: vault, address: '{self.address}', token: t, key_name: app}}}}\n")
+        (keys,) = self.bulla_json("kms", "list", "kms:main")
+        self.assertEqual(keys, [{"address": "vault:transit/keys/app?kms=main", "id": "app", "state": None, "version": None}])
+        self.assertIn(" -  ", self.bulla("kms", "list", "kms:main").decode())
 
     def test_a_profile_has_a_histogram_of_each_call_and_phase(self):
         self.configure(f"kms: {{main: {{provider: vault, address: '{self.address}', token: t, key_name: app}}}}\n")
