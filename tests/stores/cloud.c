@@ -2,7 +2,9 @@
 #include "stores/cloud.h"
 
 #include "provider/backends.h"
+#include "stores/control.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const char *look_up(void *arg, const char *name)
@@ -45,6 +47,18 @@ bulla_status cloud_open(cloud *c, const char *address)
     return bulla_backend_find(c->config.provider)->open(c->kms, &c->call, config, address, 0, &c->key);
 }
 
+void cloud_key(cloud *c, const char *name)
+{
+    char address[512];
+    (void)snprintf(address, sizeof address, "%s:%s", c->config.provider, name);
+    assert_ok(cloud_open(c, address));
+}
+
+void cloud_close(cloud *c)
+{
+    bulla_provider_unref(BULLA_TAKE(c->key));
+}
+
 void cloud_done(cloud *c)
 {
     bulla_provider_unref(c->key);
@@ -76,6 +90,20 @@ void cloud_roundtrip(cloud *c)
 {
     assert_ok(cloud_wrap(c));
     assert_ok(cloud_unwrap(c));
+}
+
+void cloud_refusals_check(cloud *c, const char *server, const cloud_refusal *rows, size_t num_rows)
+{
+    cloud_roundtrip(c);
+    for (size_t i = 0; i < num_rows; i++) {
+        control("%s fake %s=2", server, rows[i].fault);
+        assert_status(cloud_unwrap(c), rows[i].status);
+        assert_int_equal(c->call.native, rows[i].native);
+        assert_int_equal(c->call.retry_after_ms, rows[i].retry_after_ms);
+        assert_status(cloud_wrap(c), rows[i].status);
+        assert_why(c, "main"); /* which store */
+        cloud_roundtrip(c);
+    }
 }
 
 void assert_why(const cloud *c, const char *part)

@@ -28,12 +28,25 @@ typedef struct cloud {
 void cloud_init(cloud *c, const char *provider);
 bulla_status cloud_open(cloud *c, const char *address);
 void cloud_done(cloud *c);
+/* Opens the key that the store calls `name`, as it must go. */
+void cloud_key(cloud *c, const char *name);
+void cloud_close(cloud *c);
 
 bulla_status cloud_wrap(cloud *c);
 /* Unwraps what was wrapped last, and compares when it opens. */
 bulla_status cloud_unwrap(cloud *c);
 /* Both, as they must go. */
 void cloud_roundtrip(cloud *c);
+
+/* What a fault of a fake server comes to. */
+typedef struct cloud_refusal {
+    const char *fault;
+    bulla_status status;
+    long native;
+    uint32_t retry_after_ms;
+} cloud_refusal;
+/* Tells `server` each fault in turn, for one request of either kind, and finds the key at work again after it. */
+void cloud_refusals_check(cloud *c, const char *server, const cloud_refusal *rows, size_t num_rows);
 
 /* The last failure's sentence has `part` in it, and nothing that is secret. */
 void assert_why(const cloud *c, const char *part);

@@ -9,24 +9,11 @@
 
 static cloud c;
 
-static void open_key(const char *key)
-{
-    char address[512];
-    (void)snprintf(address, sizeof address, "azure:%s", key);
-    assert_ok(cloud_open(&c, address));
-}
-
 static void open_named(const char *name)
 {
     char kid[256];
     (void)snprintf(kid, sizeof kid, "%s/keys/%s", fact("AZURE_FAKE_ADDR"), name);
-    open_key(kid);
-}
-
-static void close_key(void)
-{
-    bulla_provider_unref(c.key);
-    c.key = NULL;
+    cloud_key(&c, kid);
 }
 
 static int start(void **state)
@@ -58,7 +45,7 @@ static void a_wrapped_key_bears_the_version_that_wrapped(void **state)
 {
     (void)state;
     char begin[256];
-    open_key(fact("AZURE_FAKE_KEY"));
+    cloud_key(&c, fact("AZURE_FAKE_KEY"));
     cloud_roundtrip(&c);
     int len = snprintf(begin, sizeof begin, "%s/", fact("AZURE_FAKE_KEY"));
     assert_true(bulla_view_is(c.wrapped->provider, "azure-kv"));
@@ -70,7 +57,7 @@ static void aes_keys_of_a_managed_hsm_wrap_too(void **state)
 {
     (void)state;
     bulla_key_info info;
-    open_key(fact("AZURE_FAKE_HSM_KEY"));
+    cloud_key(&c, fact("AZURE_FAKE_HSM_KEY"));
     cloud_roundtrip(&c);
     assert_int_equal(c.wrapped->blob.len, 1 + 2 + 40 + 12 + 32 + 16);
     assert_ok(bulla_provider_describe(c.key, &c.call, &info));
@@ -80,34 +67,20 @@ static void aes_keys_of_a_managed_hsm_wrap_too(void **state)
 static void each_refusal_has_its_status(void **state)
 {
     (void)state;
-    static const struct {
-        const char *fault;
-        bulla_status status;
-        long native;
-        uint32_t retry_after_ms;
-    } rows[] = {
+    static const cloud_refusal rows[] = {
         {"throttle", BULLA_ETHROTTLED, 429, 3000},
         {"unavailable", BULLA_EUNAVAIL, 503, 2000},
         {"internal", BULLA_EUNAVAIL, 500, 2000},
         {"html", BULLA_EUNAVAIL, 200, 0},
     };
-    open_key(fact("AZURE_FAKE_KEY"));
-    cloud_roundtrip(&c);
-    for (size_t i = 0; i < BULLA_LEN(rows); i++) {
-        control("azure-fake fake %s=2", rows[i].fault);
-        assert_status(cloud_unwrap(&c), rows[i].status);
-        assert_int_equal(c.call.native, rows[i].native);
-        assert_int_equal(c.call.retry_after_ms, rows[i].retry_after_ms);
-        assert_status(cloud_wrap(&c), rows[i].status);
-        assert_why(&c, "key store \"main\"");
-        cloud_roundtrip(&c);
-    }
+    cloud_key(&c, fact("AZURE_FAKE_KEY"));
+    cloud_refusals_check(&c, "azure-fake", rows, BULLA_LEN(rows));
 }
 
 static void answers_for_another_key_are_not_believed(void **state)
 {
     (void)state;
-    open_key(fact("AZURE_FAKE_KEY"));
+    cloud_key(&c, fact("AZURE_FAKE_KEY"));
     cloud_roundtrip(&c);
     control("azure-fake fake lie_kid=1");
     assert_status(cloud_wrap(&c), BULLA_EUNAVAIL);
@@ -130,7 +103,7 @@ static void a_key_that_cannot_be_opened_again_does_not_wrap(void **state)
         open_named(rows[i].key);
         assert_status(cloud_wrap(&c), rows[i].status);
         assert_why(&c, rows[i].why);
-        close_key();
+        cloud_close(&c);
     }
     control("azure-fake expect wrapkey=0");
 }
@@ -138,7 +111,7 @@ static void a_key_that_cannot_be_opened_again_does_not_wrap(void **state)
 static void a_disabled_key_stops_wrapping_within_seconds_and_unwrapping_at_once(void **state)
 {
     (void)state;
-    open_key(fact("AZURE_FAKE_KEY"));
+    cloud_key(&c, fact("AZURE_FAKE_KEY"));
     cloud_roundtrip(&c);
     control("azure-fake fake enabled=app,0");
     assert_status(cloud_unwrap(&c), BULLA_ESTATE);
@@ -156,13 +129,13 @@ static void rotation_is_followed_and_old_keys_open(void **state)
     bulla_provider *other = NULL;
     bulla_key_info info;
     uint32_t version = 0;
-    open_key(fact("AZURE_FAKE_KEY"));
+    cloud_key(&c, fact("AZURE_FAKE_KEY"));
     cloud_roundtrip(&c); /* from now on this version is remembered */
     bulla_wrapped *old = c.wrapped;
     c.wrapped = NULL;
     other = c.key;
     c.key = NULL;
-    open_key(fact("AZURE_FAKE_KEY")); /* another program rotates it, twice */
+    cloud_key(&c, fact("AZURE_FAKE_KEY")); /* another program rotates it, twice */
     assert_ok(bulla_provider_rotate(c.key, &c.call, &version));
     assert_ok(bulla_provider_rotate(c.key, &c.call, &version));
     assert_int_equal(version, 3);
@@ -182,12 +155,12 @@ static void a_version_of_the_address_wraps_and_no_other(void **state)
     (void)state;
     char kid[512];
     uint32_t version = 0;
-    open_key(fact("AZURE_FAKE_KEY"));
+    cloud_key(&c, fact("AZURE_FAKE_KEY"));
     cloud_roundtrip(&c);
     (void)snprintf(kid, sizeof kid, "%.*s", (int)c.wrapped->info.len, (const char *)c.wrapped->info.data);
     assert_ok(bulla_provider_rotate(c.key, &c.call, &version));
-    close_key();
-    open_key(kid);
+    cloud_close(&c);
+    cloud_key(&c, kid);
     cloud_roundtrip(&c);
     assert_true(bulla_view_is(c.wrapped->info, kid));
 }
@@ -196,7 +169,7 @@ static void a_lost_rotation_is_not_known(void **state)
 {
     (void)state;
     uint32_t version = 0;
-    open_key(fact("AZURE_FAKE_KEY"));
+    cloud_key(&c, fact("AZURE_FAKE_KEY"));
     control("azure-fake fake internal=1");
     assert_status(bulla_provider_rotate(c.key, &c.call, &version), BULLA_EUNKNOWN);
     control("azure-fake fake html=1");
@@ -209,16 +182,16 @@ static void certificates_and_workload_identities_log_in(void **state)
     (void)state;
     no_secret();
     c.config.client_certificate = fact("AZURE_FAKE_CERTIFICATE");
-    open_key(fact("AZURE_FAKE_KEY"));
+    cloud_key(&c, fact("AZURE_FAKE_KEY"));
     cloud_roundtrip(&c);
     control("azure-fake expect who+certificate=3");
-    close_key();
+    cloud_close(&c);
     c.config.client_certificate = NULL;
     c.vars[0][0] = "AZURE_FEDERATED_TOKEN_FILE";
     c.vars[0][1] = fact("AZURE_FAKE_FEDERATED_TOKEN_FILE");
     c.vars[1][0] = "AZURE_TENANT_ID";
     c.vars[1][1] = fact("AZURE_FAKE_TENANT");
-    open_key(fact("AZURE_FAKE_KEY"));
+    cloud_key(&c, fact("AZURE_FAKE_KEY"));
     cloud_roundtrip(&c);
     control("azure-fake expect who+federated=3");
 }
@@ -227,7 +200,7 @@ static void a_certificate_file_without_a_key_is_a_mistake_of_the_configuration(v
 {
     (void)state;
     c.config.client_certificate = fact("AZURE_FAKE_CA");
-    open_key(fact("AZURE_FAKE_KEY"));
+    cloud_key(&c, fact("AZURE_FAKE_KEY"));
     assert_status(cloud_wrap(&c), BULLA_ECONFIG);
     assert_why(&c, "its RSA key in PEM");
     control("azure-fake expect logins=0");
@@ -241,7 +214,7 @@ static void managed_identities_log_in(void **state)
     c.config.client_id = NULL;
     c.vars[0][0] = "AZURE_POD_IDENTITY_AUTHORITY_HOST";
     c.vars[0][1] = fact("AZURE_FAKE_IMDS");
-    open_key(fact("AZURE_FAKE_KEY"));
+    cloud_key(&c, fact("AZURE_FAKE_KEY"));
     control("azure-fake fake identity_upgrading=1");
     assert_status(cloud_wrap(&c), BULLA_EUNAVAIL);
     control("azure-fake fake identity_missing=1");
@@ -249,12 +222,12 @@ static void managed_identities_log_in(void **state)
     assert_why(&c, "Identity not found");
     cloud_roundtrip(&c);
     control("azure-fake expect who+system=3");
-    close_key();
+    cloud_close(&c);
     c.vars[1][0] = "IDENTITY_ENDPOINT";
     c.vars[1][1] = fact("AZURE_FAKE_IDENTITY_ENDPOINT");
     c.vars[2][0] = "IDENTITY_HEADER";
     c.vars[2][1] = fact("AZURE_FAKE_IDENTITY_HEADER");
-    open_key(fact("AZURE_FAKE_KEY"));
+    cloud_key(&c, fact("AZURE_FAKE_KEY"));
     cloud_roundtrip(&c);
     control("azure-fake expect who+app-service=3");
 }
@@ -262,15 +235,15 @@ static void managed_identities_log_in(void **state)
 static void credentials_go_nowhere_on_a_vaults_word_alone(void **state)
 {
     (void)state;
-    open_key(fact("AZURE_FAKE_KEY"));
+    cloud_key(&c, fact("AZURE_FAKE_KEY"));
     control("azure-fake fake evil_challenge=1");
     assert_status(cloud_wrap(&c), BULLA_EAUTHN);
     assert_why(&c, "not its own");
     control("azure-fake fake no_challenge=1");
     assert_status(cloud_wrap(&c), BULLA_EUNAVAIL);
-    close_key();
+    cloud_close(&c);
     c.config.authority_host = NULL;
-    open_key(fact("AZURE_FAKE_KEY"));
+    cloud_key(&c, fact("AZURE_FAKE_KEY"));
     assert_status(cloud_wrap(&c), BULLA_ECONFIG);
     assert_why(&c, "login.fake.test");
     control("azure-fake expect logins=0");
@@ -279,7 +252,7 @@ static void credentials_go_nowhere_on_a_vaults_word_alone(void **state)
 static void a_refused_token_is_replaced_once(void **state)
 {
     (void)state;
-    open_key(fact("AZURE_FAKE_KEY"));
+    cloud_key(&c, fact("AZURE_FAKE_KEY"));
     cloud_roundtrip(&c);
     cloud_roundtrip(&c);
     control("azure-fake expect logins=1");
@@ -296,7 +269,7 @@ static void a_wrong_secret_is_said_without_showing_it(void **state)
     (void)state;
     no_secret();
     assert_ok(bulla_secret_copy(&c.call, bulla_view_text("s3cret-that-is-wrong"), &c.config.client_secret));
-    open_key(fact("AZURE_FAKE_KEY"));
+    cloud_key(&c, fact("AZURE_FAKE_KEY"));
     assert_status(cloud_wrap(&c), BULLA_EAUTHN);
     assert_why(&c, "invalid_client");
     assert_int_equal(c.call.native, 401);
@@ -306,7 +279,7 @@ static void keys_of_other_vaults_and_names_are_not_ours(void **state)
 {
     (void)state;
     static const char *const kids[] = {"https://evil.example/keys/app/0123", "http://127.0.0.1:1/keys/app/0123"};
-    open_key(fact("AZURE_FAKE_KEY"));
+    cloud_key(&c, fact("AZURE_FAKE_KEY"));
     cloud_roundtrip(&c);
     for (size_t i = 0; i < BULLA_LEN(kids); i++) {
         bulla_secret *dek = NULL;
@@ -330,7 +303,7 @@ static void a_list_goes_over_all_pages_of_this_vault_and_no_other(void **state)
 {
     (void)state;
     size_t num = 0;
-    open_key(fact("AZURE_FAKE_KEY"));
+    cloud_key(&c, fact("AZURE_FAKE_KEY"));
     assert_ok(bulla_provider_list(c.key, &c.call, count_key, &num));
     assert_int_equal(num, 7);
     assert_status(bulla_provider_list(c.key, &c.call, count_key, &num), BULLA_ECANCELLED);
@@ -352,11 +325,11 @@ static void a_certificate_that_does_not_fit_is_no_answer(void **state)
         c.config.tls.ca_cert = fact(i == 4 ? "AZURE_FAKE_OTHER_CA" : "AZURE_FAKE_CA");
         (void)snprintf(key, sizeof key, "%s/keys/app", base);
         control("azure-fake fake base=%s", base);
-        open_key(key);
+        cloud_key(&c, key);
         if (i == BULLA_LEN(addresses)) break; /* the good one: the same, with the right authority */
         assert_status(cloud_wrap(&c), BULLA_EUNTRUSTED);
         assert_why(&c, "certificate");
-        close_key();
+        cloud_close(&c);
     }
     cloud_roundtrip(&c);
 }
@@ -368,7 +341,7 @@ static void credentials_are_not_sent_to_a_login_host_that_cannot_show_who_it_is(
     (void)snprintf(authority, sizeof authority, "%s/authority", fact("AZURE_FAKE_SELF_SIGNED_ADDR"));
     c.config.authority_host = authority;
     c.config.tls.ca_cert = fact("AZURE_FAKE_CA");
-    open_key(fact("AZURE_FAKE_KEY"));
+    cloud_key(&c, fact("AZURE_FAKE_KEY"));
     assert_status(cloud_wrap(&c), BULLA_EUNTRUSTED);
     assert_why(&c, "certificate");
     control("azure-fake expect logins=0");

@@ -11,13 +11,6 @@
 
 static cloud c;
 
-static void open_key(const char *key)
-{
-    char address[512];
-    (void)snprintf(address, sizeof address, "gcp:%s", key);
-    assert_ok(cloud_open(&c, address));
-}
-
 static int start(void **state)
 {
     (void)state;
@@ -37,15 +30,15 @@ static int end(void **state)
 
 static void open_ring_key(const char *name)
 {
-    char address[512];
-    (void)snprintf(address, sizeof address, "gcp:%s/cryptoKeys/%s", fact("GCP_RING"), name);
-    assert_ok(cloud_open(&c, address));
+    char key[512];
+    (void)snprintf(key, sizeof key, "%s/cryptoKeys/%s", fact("GCP_RING"), name);
+    cloud_key(&c, key);
 }
 
 static void a_wrapped_key_bears_the_name_of_its_key(void **state)
 {
     (void)state;
-    open_key(fact("GCP_KEY"));
+    cloud_key(&c, fact("GCP_KEY"));
     cloud_roundtrip(&c);
     assert_true(bulla_view_is(c.wrapped->provider, "gcp-kms") && bulla_view_is(c.wrapped->info, fact("GCP_KEY")));
 }
@@ -53,36 +46,22 @@ static void a_wrapped_key_bears_the_name_of_its_key(void **state)
 static void each_refusal_has_its_status(void **state)
 {
     (void)state;
-    static const struct {
-        const char *fault;
-        bulla_status status;
-        long native;
-        uint32_t retry_after_ms;
-    } rows[] = {
+    static const cloud_refusal rows[] = {
         {"throttle", BULLA_ETHROTTLED, 429, 7000},
         {"unavailable", BULLA_EUNAVAIL, 503, 7000},
         {"internal", BULLA_EUNAVAIL, 500, 7000},
         {"html", BULLA_EUNAVAIL, 200, 0},
         {"huge", BULLA_EUNAVAIL, 0, 0},
     };
-    open_key(fact("GCP_KEY"));
-    cloud_roundtrip(&c);
-    for (size_t i = 0; i < BULLA_LEN(rows); i++) {
-        control("gcp fake %s=2", rows[i].fault);
-        assert_status(cloud_unwrap(&c), rows[i].status);
-        assert_int_equal(c.call.native, rows[i].native);
-        assert_int_equal(c.call.retry_after_ms, rows[i].retry_after_ms);
-        assert_status(cloud_wrap(&c), rows[i].status);
-        assert_why(&c, "main"); /* which store */
-        cloud_roundtrip(&c);
-    }
+    cloud_key(&c, fact("GCP_KEY"));
+    cloud_refusals_check(&c, "gcp", rows, BULLA_LEN(rows));
 }
 
 static void what_changed_on_the_way_is_asked_for_again(void **state)
 {
     (void)state;
     static const char *const faults[] = {"wrong_crc=2", "flip=2", "bad_crc_seen=2"};
-    open_key(fact("GCP_KEY"));
+    cloud_key(&c, fact("GCP_KEY"));
     cloud_roundtrip(&c);
     for (size_t i = 0; i < BULLA_LEN(faults); i++) {
         control("gcp fake %s", faults[i]);
@@ -97,7 +76,7 @@ static void what_changed_on_the_way_is_asked_for_again(void **state)
 static void what_changes_every_time_is_no_answer(void **state)
 {
     (void)state;
-    open_key(fact("GCP_KEY"));
+    cloud_key(&c, fact("GCP_KEY"));
     cloud_roundtrip(&c);
     control("gcp fake wrong_crc=3");
     assert_status(cloud_unwrap(&c), BULLA_EUNAVAIL);
@@ -111,7 +90,7 @@ static void what_changes_every_time_is_no_answer(void **state)
 static void an_answer_without_checksum_is_not_believed(void **state)
 {
     (void)state;
-    open_key(fact("GCP_KEY"));
+    cloud_key(&c, fact("GCP_KEY"));
     cloud_roundtrip(&c);
     control("gcp fake no_crc=1");
     assert_status(cloud_wrap(&c), BULLA_EUNAVAIL);
@@ -149,8 +128,7 @@ static void states_and_missing_keys_are_told_apart(void **state)
         bulla_status described = bulla_provider_describe(c.key, &c.call, &info);
         assert_status(described, rows[i].status == BULLA_ENOKEY ? BULLA_ENOKEY : BULLA_OK);
         assert_int_equal(info.state, rows[i].state);
-        bulla_provider_unref(c.key);
-        c.key = NULL;
+        cloud_close(&c);
     }
 }
 
@@ -159,7 +137,7 @@ static void rotation_is_followed_and_old_keys_open(void **state)
     (void)state;
     bulla_key_info info;
     uint32_t version = 0;
-    open_key(fact("GCP_KEY"));
+    cloud_key(&c, fact("GCP_KEY"));
     cloud_roundtrip(&c);
     control("gcp fake generation_looks=2");
     assert_ok(bulla_provider_rotate(c.key, &c.call, &version));
@@ -176,7 +154,7 @@ static void a_lost_rotation_is_not_known(void **state)
 {
     (void)state;
     uint32_t version = 0;
-    open_key(fact("GCP_KEY"));
+    cloud_key(&c, fact("GCP_KEY"));
     control("gcp fake internal=1");
     assert_status(bulla_provider_rotate(c.key, &c.call, &version), BULLA_EUNKNOWN);
     control("gcp fake unavailable=1");
@@ -189,13 +167,12 @@ static void a_version_of_the_address_wraps_and_no_other(void **state)
 {
     (void)state;
     uint32_t version = 0;
-    char address[512];
-    open_key(fact("GCP_KEY"));
+    char key[512];
+    cloud_key(&c, fact("GCP_KEY"));
     assert_ok(bulla_provider_rotate(c.key, &c.call, &version));
-    bulla_provider_unref(c.key);
-    c.key = NULL;
-    (void)snprintf(address, sizeof address, "gcp:%s/cryptoKeyVersions/1?kms=main", fact("GCP_KEY"));
-    assert_ok(cloud_open(&c, address));
+    cloud_close(&c);
+    (void)snprintf(key, sizeof key, "%s/cryptoKeyVersions/1?kms=main", fact("GCP_KEY"));
+    cloud_key(&c, key);
     cloud_roundtrip(&c);
     control("gcp fake state=app,1,DISABLED");
     assert_status(cloud_wrap(&c), BULLA_ESTATE);
@@ -210,10 +187,9 @@ static void every_kind_of_credentials_logs_in(void **state)
         c.config.credentials_file = NULL;
         c.vars[0][0] = "GOOGLE_APPLICATION_CREDENTIALS";
         c.vars[0][1] = fact(files[i]);
-        open_key(fact("GCP_KEY"));
+        cloud_key(&c, fact("GCP_KEY"));
         cloud_roundtrip(&c);
-        bulla_provider_unref(c.key);
-        c.key = NULL;
+        cloud_close(&c);
     }
 }
 
@@ -223,7 +199,7 @@ static void the_metadata_server_logs_in_and_must_say_what_it_is(void **state)
     c.config.use_default_credentials = true;
     c.vars[0][0] = "GCE_METADATA_HOST";
     c.vars[0][1] = fact("GCP_METADATA_HOST");
-    open_key(fact("GCP_KEY"));
+    cloud_key(&c, fact("GCP_KEY"));
     control("gcp fake no_flavor=1");
     assert_status(cloud_wrap(&c), BULLA_EUNAVAIL);
     assert_why(&c, "no metadata server");
@@ -236,18 +212,16 @@ static void logins_that_cannot_work_say_why(void **state)
 {
     (void)state;
     c.config.credentials_file = fact("GCP_EXTERNAL_AWS_CREDENTIALS");
-    open_key(fact("GCP_KEY"));
+    cloud_key(&c, fact("GCP_KEY"));
     assert_status(cloud_wrap(&c), BULLA_EUNSUPPORTED);
     assert_why(&c, "not AWS");
-    bulla_provider_unref(c.key);
-    c.key = NULL;
+    cloud_close(&c);
     c.config.credentials_file = "/nonexistent/credentials.json";
-    open_key(fact("GCP_KEY"));
+    cloud_key(&c, fact("GCP_KEY"));
     assert_status(cloud_wrap(&c), BULLA_ENOFILE);
-    bulla_provider_unref(c.key);
-    c.key = NULL;
+    cloud_close(&c);
     c.config.credentials_file = fact("GCP_CREDENTIALS");
-    open_key(fact("GCP_KEY"));
+    cloud_key(&c, fact("GCP_KEY"));
     control("gcp fake refuse_login=1");
     assert_status(cloud_wrap(&c), BULLA_EAUTHN);
     assert_why(&c, "invalid_client");
@@ -259,13 +233,12 @@ static void rights_that_are_missing_say_which_to_grant(void **state)
     (void)state;
     bulla_key_info info;
     c.config.credentials_file = fact("GCP_NOBODY_CREDENTIALS");
-    open_key(fact("GCP_KEY"));
+    cloud_key(&c, fact("GCP_KEY"));
     assert_status(cloud_wrap(&c), BULLA_EAUTHZ);
     assert_why(&c, "cryptoKeyEncrypterDecrypter");
-    bulla_provider_unref(c.key);
-    c.key = NULL;
+    cloud_close(&c);
     c.config.credentials_file = fact("GCP_USER_ONLY_CREDENTIALS");
-    open_key(fact("GCP_KEY"));
+    cloud_key(&c, fact("GCP_KEY"));
     cloud_roundtrip(&c);
     assert_ok(bulla_provider_check(c.key, &c.call)); /* who may only use it is served */
     assert_status(bulla_provider_describe(c.key, &c.call, &info), BULLA_EAUTHZ);
@@ -274,7 +247,7 @@ static void rights_that_are_missing_say_which_to_grant(void **state)
 static void a_token_is_kept_and_a_refused_one_replaced_once(void **state)
 {
     (void)state;
-    open_key(fact("GCP_KEY"));
+    cloud_key(&c, fact("GCP_KEY"));
     for (int i = 0; i < 3; i++)
         cloud_roundtrip(&c);
     control("gcp expect logins=1");
@@ -286,7 +259,7 @@ static void a_token_is_kept_and_a_refused_one_replaced_once(void **state)
 static void a_token_is_renewed_before_its_end_and_serves_until_then(void **state)
 {
     (void)state;
-    open_key(fact("GCP_KEY"));
+    cloud_key(&c, fact("GCP_KEY"));
     cloud_roundtrip(&c);
     c.later_ns = INT64_C(3000) * 1000000000; /* of 3,600 s: not yet */
     cloud_roundtrip(&c);
@@ -316,7 +289,7 @@ static void many_first_callers_share_one_login_and_its_failure(void **state)
     (void)state;
     pthread_t threads[12];
     bulla_status statuses[BULLA_LEN(threads)];
-    open_key(fact("GCP_KEY"));
+    cloud_key(&c, fact("GCP_KEY"));
     for (size_t i = 0; i < BULLA_LEN(threads); i++)
         assert_int_equal(pthread_create(&threads[i], NULL, use_key, &statuses[i]), 0);
     for (size_t i = 0; i < BULLA_LEN(threads); i++) {
@@ -329,7 +302,7 @@ static void many_first_callers_share_one_login_and_its_failure(void **state)
 static void a_login_that_hangs_ends_with_the_deadline(void **state)
 {
     (void)state;
-    open_key(fact("GCP_KEY"));
+    cloud_key(&c, fact("GCP_KEY"));
     control("gcp pause");
     bulla_call_deadline_set(&c.call, 300);
     bulla_status status = cloud_wrap(&c);
@@ -342,7 +315,7 @@ static void a_login_that_hangs_ends_with_the_deadline(void **state)
 static void a_forked_child_logs_in_anew(void **state)
 {
     (void)state;
-    open_key(fact("GCP_KEY"));
+    cloud_key(&c, fact("GCP_KEY"));
     cloud_roundtrip(&c);
     pid_t child = fork();
     if (child == 0) {
@@ -363,13 +336,12 @@ static void the_quota_project_is_the_configured_one_or_the_files(void **state)
 {
     (void)state;
     c.config.credentials_file = fact("GCP_USER_CREDENTIALS");
-    open_key(fact("GCP_KEY"));
+    cloud_key(&c, fact("GCP_KEY"));
     assert_ok(cloud_wrap(&c));
     control("gcp expect quota+quota-of-file=1");
-    bulla_provider_unref(c.key);
-    c.key = NULL;
+    cloud_close(&c);
     c.config.quota_project = "mine";
-    open_key(fact("GCP_KEY"));
+    cloud_key(&c, fact("GCP_KEY"));
     assert_ok(cloud_wrap(&c));
     control("gcp expect quota+mine=1 quota+quota-of-file=1");
 }
@@ -387,7 +359,7 @@ static void a_list_goes_over_all_pages_and_ends_when_the_visitor_wants(void **st
 {
     (void)state;
     size_t num = 0;
-    open_key(fact("GCP_KEY"));
+    cloud_key(&c, fact("GCP_KEY"));
     assert_ok(bulla_provider_list(c.key, &c.call, count_key, &num));
     assert_int_equal(num, 125);
     assert_status(bulla_provider_list(c.key, &c.call, count_key, &num), BULLA_ECANCELLED);
@@ -402,14 +374,13 @@ static void a_certificate_that_does_not_fit_is_no_answer(void **state)
     for (size_t i = 0; i < BULLA_LEN(addresses); i++) {
         c.config.endpoint = fact(addresses[i]);
         c.config.tls.ca_cert = fact(i == 4 ? "GCP_OTHER_CA" : "GCP_CA");
-        open_key(fact("GCP_KEY"));
+        cloud_key(&c, fact("GCP_KEY"));
         assert_status(cloud_wrap(&c), BULLA_EUNTRUSTED);
         assert_why(&c, "certificate");
-        bulla_provider_unref(c.key);
-        c.key = NULL;
+        cloud_close(&c);
     }
     c.config.tls.ca_cert = fact("GCP_CA");
-    open_key(fact("GCP_KEY"));
+    cloud_key(&c, fact("GCP_KEY"));
     cloud_roundtrip(&c);
 }
 
