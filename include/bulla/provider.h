@@ -60,8 +60,10 @@ BULLA_API BULLA_MUST_USE bulla_status bulla_provider_unwrap(bulla_provider *prov
                                                             bulla_context *context, const bulla_wrapped *wrapped,
                                                             bulla_secret **out_dek);
 
-/* bulla_provider_datakey makes a data key of `len` bytes (16 to 64) together with its wrapped form. Where the store has
- * no such operation it is drawn here and wrapped there. */
+/* bulla_provider_datakey makes a data key of `len` bytes (16 to 64; 0: as the store is configured, data_key_spec of
+ * aws, else 32) together with its wrapped form. Where the store has no such operation it is drawn here and wrapped
+ * there. `out_dek` NULL asks for the wrapped form alone, for whoever may open it later: a store that can (aws) then
+ * shows the key to nobody, else it is wiped here. */
 BULLA_API BULLA_MUST_USE bulla_status bulla_provider_datakey(bulla_provider *provider, bulla_call *call,
                                                              bulla_context *context, size_t len, bulla_secret **out_dek,
                                                              bulla_wrapped **out_wrapped);
@@ -111,11 +113,12 @@ BULLA_API void bulla_provider_unref(bulla_provider *provider);
  *
  * A key that is disabled or destroyed in the store, without a purge here, opens data keys here for at most
  * stale_bound_ms (bulla_cache_stats): ttl_ms counted from when the store was last asked, and offline_window_ms more if
- * the store has not answered since; where data keys are reused, new messages are encrypted under them for at most
- * reuse_ms. Whatever the store refuses is forgotten at once, outage or not.
+ * the store has not answered since, or answers again only for as long as the outage lasted, ttl_ms at most: what ended
+ * meanwhile is renewed one by one, unless the store refuses one of them. Where data keys are reused, new messages are
+ * encrypted under them for at most reuse_ms. Whatever the store refuses is forgotten at once, outage or not.
  *
- * An entry past its end is never given out but in an outage; it is wiped as calls come by and not by a timer, so purge
- * a cache that is to stand idle. With refresh_ahead_ms or offline_window_ms set, up to four threads of the library's
+ * An entry past its end is never given out but then; it is wiped as calls come by and not by a timer, so purge a cache
+ * that is to stand idle. With refresh_ahead_ms or offline_window_ms set, up to four threads of the library's
  * own ask the store, started when first needed and joined when the cache goes; env's functions are called from them.
  * Time is env's monotonic clock, by default one that stands still while the machine sleeps. See
  * docs/guide/resilience.md. */
@@ -143,7 +146,7 @@ typedef struct bulla_cache_stats {
     uint64_t bytes;          /* remembered now */
     uint64_t shared_flights; /* misses that waited for another's request instead of making one */
     uint64_t refreshed;      /* entries renewed before their end */
-    uint64_t offline_hits;   /* served after their end because the store did not answer */
+    uint64_t offline_hits;   /* served after their end because the store did not answer, or had not for a while */
     uint64_t negative_hits;  /* refused from memory */
     uint64_t reused;         /* data keys given out again for encryption */
     uint32_t stale_bound_ms; /* a key disabled or destroyed in the store serves here at most this long */

@@ -24,9 +24,11 @@ typedef struct bulla_cache {
     bulla_reuse reuse;
     bulla_crew *crew; /* refreshes; NULL: nothing is asked for but by requests */
 
-    int is_offline;        /* the store did not answer when it was asked last */
-    int64_t next_ask_ns;   /* while offline: what can be served is not asked for before */
-    int64_t next_doubt_ns; /* before that nobody doubts what the store has said twice */
+    int is_offline;            /* the store did not answer when it was asked last */
+    int64_t offline_since_ns;  /* while offline */
+    int64_t recovers_until_ns; /* after it: what ended meanwhile is renewed one by one and not all at once */
+    int64_t next_ask_ns;       /* while offline or so: what can be served is not asked for before */
+    int64_t next_doubt_ns;     /* before that nobody doubts what the store has said twice */
     uint64_t shared_flights, refreshed, offline_hits, negative_hits, reused;
 } bulla_cache;
 

@@ -4,7 +4,8 @@
  * what is kept and is remembered for a moment; an outage lets an entry serve past its end, as far as the options go.
  *
  * While the store is known not to answer, nobody waits for it who can be served without: one request in a second is
- * sent in the background to see whether it is back.
+ * sent in the background to see whether it is back. Once it is, what ended meanwhile serves on until its turn to be
+ * renewed comes, within its window, so that the store sees no more than it does on other days.
  */
 #include "provider/cache_impl.h"
 
@@ -42,9 +43,28 @@ static bool offline_change(bulla_cache *cache, int is_offline)
            __atomic_exchange_n(&cache->is_offline, is_offline, __ATOMIC_RELAXED) != is_offline;
 }
 
+/* What ended in the outage would all be asked for at once: it is spread over as long a time as it took to end, one TTL
+ * at most. Not when the store refuses: the others may be refused like this one, and are not to serve meanwhile. */
+static void recovery_begin(bulla_cache *cache)
+{
+    int64_t now_ns = bulla_cache_now_ns(cache), ttl_ns = cache->options.ttl_ms * INT64_C(1000000);
+    int64_t lasted_ns = now_ns - __atomic_load_n(&cache->offline_since_ns, __ATOMIC_RELAXED);
+    __atomic_store_n(&cache->next_ask_ns, now_ns, __ATOMIC_RELAXED);
+    __atomic_store_n(&cache->recovers_until_ns, now_ns + (lasted_ns < ttl_ns ? lasted_ns : ttl_ns), __ATOMIC_RELAXED);
+}
+
+static void recovery_end(bulla_cache *cache)
+{
+    if (__atomic_load_n(&cache->recovers_until_ns, __ATOMIC_RELAXED) != 0)
+        __atomic_store_n(&cache->recovers_until_ns, 0, __ATOMIC_RELAXED);
+}
+
 static void offline_end(bulla_cache *cache, bulla_status answer)
 {
+    bool serves = answer == BULLA_OK || answer == BULLA_EINTEGRITY;
+    if (!serves) recovery_end(cache);
     if (!offline_change(cache, 0)) return;
+    if (serves) recovery_begin(cache);
     bulla_log(cache->table.env, BULLA_LOG_WARN,
               answer == BULLA_EUNTRUSTED ? "in the place of the %s key store somebody answers whose certificate is not "
                                            "accepted: no data key serves past its time"
@@ -56,6 +76,9 @@ static void offline_begin(bulla_cache *cache)
 {
     __atomic_store_n(&cache->next_ask_ns, bulla_cache_now_ns(cache) + OFFLINE_PAUSE_NS, __ATOMIC_RELAXED);
     if (!offline_change(cache, 1)) return;
+    int64_t left_ns = __atomic_load_n(&cache->recovers_until_ns, __ATOMIC_RELAXED) - bulla_cache_now_ns(cache);
+    __atomic_store_n(&cache->offline_since_ns, bulla_cache_now_ns(cache) - (left_ns > 0 ? left_ns : 0),
+                     __ATOMIC_RELAXED);
     if (cache->options.offline_window_ms == 0)
         bulla_log(cache->table.env, BULLA_LOG_WARN, "the %s key store does not answer", cache->ops.name);
     else
@@ -127,31 +150,43 @@ static bulla_status ask_store(bulla_cache *cache, bulla_call *call, const bulla_
 /* --- past its time --- */
 
 /* Without an offline window that is one that is doubted, and not past its end. */
-static bool find_stale(bulla_cache *cache, bulla_call *call, const bulla_cachekey *key, bulla_secret **out_dek)
+static bulla_cachehit find_stale(bulla_cache *cache, const bulla_question *question)
 {
-    bulla_cachehit hit = bulla_cachetable_find_stale(&cache->table, key, bulla_cache_now_ns(cache));
-    if (hit.dek == NULL) return false;
-    call->status = BULLA_OK; /* the failure that was made up for is not the call's */
-    *out_dek = hit.dek;
-    return true;
+    return bulla_cachetable_find_stale(&cache->table, &question->key, bulla_cache_now_ns(cache));
 }
 
-/* True for one request in a while. */
-static bool is_turn_to_ask(bulla_cache *cache)
+static void serve(bulla_cache *cache, bulla_call *call, bulla_secret *dek, bulla_secret **out_dek)
 {
-    return bulla_cache_take_turn(&cache->next_ask_ns, bulla_cache_now_ns(cache), OFFLINE_PAUSE_NS);
-}
-
-/* While the store is known not to answer: serves what can be served, and now and then has a thread ask. Without such a
- * thread it is the request that asks. */
-static bool serve_offline(bulla_cache *cache, bulla_call *call, const bulla_question *question, bulla_secret **out_dek)
-{
-    if (__atomic_load_n(&cache->is_offline, __ATOMIC_RELAXED) == 0) return false;
-    BULLA_AUTO(bulla_secret) *dek = NULL;
-    if (!find_stale(cache, call, &question->key, &dek)) return false;
-    if (is_turn_to_ask(cache) && !bulla_cache_refresh(cache, question, 0)) return false;
     bulla_cache_count(&cache->offline_hits);
-    *out_dek = BULLA_TAKE(dek);
+    call->status = BULLA_OK; /* the failure that was made up for is not the call's */
+    *out_dek = dek;
+}
+
+/* Until the next may have the store asked. Who comes a little late does not delay him. */
+static int64_t pause_ns(const bulla_cache *cache, bool is_offline, int64_t now_ns)
+{
+    if (is_offline) return OFFLINE_PAUSE_NS;
+    int64_t pace_ns = bulla_cache_pace_ns(cache);
+    int64_t late_ns = now_ns - __atomic_load_n(&cache->next_ask_ns, __ATOMIC_RELAXED);
+    return late_ns > 0 && late_ns < pace_ns ? pace_ns - late_ns : pace_ns;
+}
+
+/* While the store is known not to answer, and while it recovers: serves what can be served, and now and then has a
+ * thread ask. Without such a thread it is the request that asks. */
+static bool serve_late(bulla_cache *cache, bulla_call *call, const bulla_question *question, bulla_secret **out_dek)
+{
+    bool is_offline = __atomic_load_n(&cache->is_offline, __ATOMIC_RELAXED) != 0;
+    int64_t until_ns = __atomic_load_n(&cache->recovers_until_ns, __ATOMIC_RELAXED);
+    if (BULLA_LIKELY(!is_offline && until_ns == 0)) return false;
+    int64_t now_ns = bulla_cache_now_ns(cache);
+    if (!is_offline && now_ns >= until_ns) return false;
+    bulla_cachehit hit = find_stale(cache, question);
+    BULLA_AUTO(bulla_secret) *dek = hit.dek;
+    if (dek == NULL || (!is_offline && now_ns < hit.expires_ns)) return false; /* a doubted one is asked for at once */
+    if (bulla_cache_take_turn(&cache->next_ask_ns, now_ns, pause_ns(cache, is_offline, now_ns)) &&
+        !bulla_cache_refresh(cache, question, hit.expires_ns))
+        return false;
+    serve(cache, call, BULLA_TAKE(dek), out_dek);
     return true;
 }
 
@@ -205,10 +240,12 @@ __attribute__((noinline)) bulla_status bulla_cache_ask(bulla_cache *cache, bulla
                                                        const bulla_question *question, bulla_secret **out_dek)
 {
     BULLA_TRY(refusal_find(cache, call, &question->key));
-    if (serve_offline(cache, call, question, out_dek)) return BULLA_OK;
+    if (serve_late(cache, call, question, out_dek)) return BULLA_OK;
     bulla_status status = ask_together(cache, call, question, out_dek);
-    if (!is_outage(status) || !find_stale(cache, call, &question->key, out_dek)) return status;
-    bulla_cache_count(&cache->offline_hits);
+    if (!is_outage(status)) return status;
+    bulla_cachehit hit = find_stale(cache, question);
+    if (hit.dek == NULL) return status;
+    serve(cache, call, hit.dek, out_dek);
     return BULLA_OK;
 }
 

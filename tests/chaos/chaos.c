@@ -12,6 +12,7 @@
  * Everything about the store is in the environment: BULLA_CHAOS_*, see options_read.
  */
 #include "load.h"
+#include "rate.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -19,10 +20,6 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-
-typedef struct requests {
-    uint64_t made, answered;
-} requests;
 
 static const char *fact(const char *name, const char *otherwise)
 {
@@ -64,24 +61,7 @@ static load_options options_read(void)
                           .has_raw = number("BULLA_CHAOS_RAW", "1") != 0};
 }
 
-/* --- what the house counts --- */
-
-static bulla_status add_sample(void *arg, bulla_call *call, const bulla_metric_sample *sample)
-{
-    requests *sum = arg;
-    (void)call;
-    if (strcmp(sample->name, "bulla_kms_request_seconds") == 0) sum->made += sample->count;
-    if (strcmp(sample->name, "bulla_kms_answers_total") == 0 && strstr(sample->labels, "code=\"none\"") == NULL)
-        sum->answered += (uint64_t)sample->value;
-    return BULLA_OK;
-}
-
-static requests count_requests(load *l)
-{
-    requests sum = {0, 0};
-    if (bulla_metrics_visit(l->house, &l->call, add_sample, &sum) != BULLA_OK) exit(1);
-    return sum;
-}
+/* --- work --- */
 
 /* Our own words for errors have quotes in them. */
 static void print_text(const char *name, const char *words)
@@ -96,12 +76,15 @@ static void do_load(load *l, unsigned ms, unsigned rate)
 {
     static const char *const kinds[] = {"known", "other", "encrypt"};
     load_result result;
-    requests before = count_requests(l);
+    rate_requests before = rate_count(l);
+    rate_watch_begin(l);
     load_run(l, ms, rate, &result);
-    requests after = count_requests(l);
+    rate_peak peak = rate_watch_end();
+    rate_requests after = rate_count(l);
     printf("{\"ms\": %u, \"wrong\": %lu, \"p50_ms\": %.3f, \"p99_ms\": %.3f, \"requests\": %lu, \"answered\": %lu", ms,
            (unsigned long)result.wrong, result.p50_ms, result.p99_ms, (unsigned long)(after.made - before.made),
            (unsigned long)(after.answered - before.answered));
+    printf(", \"peak\": %lu, \"peak_per_call\": %.4f", (unsigned long)peak.requests, peak.per_call);
     for (size_t kind = 0; kind < LOAD_KINDS; kind++) {
         char name[24];
         printf(", \"%s\": %lu, \"%s_failed\": %lu", kinds[kind], (unsigned long)result.calls[kind], kinds[kind],

@@ -135,6 +135,7 @@ static void work_once(worker *w, uint64_t count)
     }
     if (w->num_times < MAX_TIMES) w->times_ms[w->num_times++] = (float)(now_ns() - since_ns) / 1e6F;
     w->result.calls[kind]++;
+    (void)__atomic_fetch_add(&w->of->num_done, 1, __ATOMIC_RELAXED);
     if (status == BULLA_OK && !is_right) w->result.wrong++;
     if (status != BULLA_OK && w->result.errors[kind]++ == 0)
         (void)snprintf(w->result.why[kind], sizeof w->result.why[kind], "%s: %s", bulla_status_name(status), call.why);
@@ -190,22 +191,22 @@ static void find_percentiles(const worker *workers, size_t num, load_result *out
 
 void load_run(load *l, unsigned ms, unsigned rate, load_result *out_result)
 {
+    /* Not from the heap, whose size is to say something of the library. */
+    static float times_ms[LOAD_MAX_THREADS][MAX_TIMES];
     static worker workers[LOAD_MAX_THREADS];
     pthread_t threads[LOAD_MAX_THREADS];
     memset(workers, 0, sizeof workers);
     memset(out_result, 0, sizeof *out_result);
     for (size_t i = 0; i < l->options.threads; i++) {
         workers[i] = (worker){.of = l, .number = i, .rate = rate, .end_ns = now_ns() + (int64_t)ms * 1000000};
-        workers[i].times_ms = calloc(MAX_TIMES, sizeof(float));
-        if (workers[i].times_ms == NULL || pthread_create(&threads[i], NULL, work, &workers[i]) != 0) exit(1);
+        workers[i].times_ms = times_ms[i];
+        if (pthread_create(&threads[i], NULL, work, &workers[i]) != 0) exit(1);
     }
     for (size_t i = 0; i < l->options.threads; i++) {
         (void)pthread_join(threads[i], NULL);
         add_result(out_result, &workers[i].result);
     }
     find_percentiles(workers, l->options.threads, out_result);
-    for (size_t i = 0; i < l->options.threads; i++)
-        free(workers[i].times_ms);
 }
 
 /* --- opening --- */

@@ -9,7 +9,7 @@
 #include <bulla/bulla.h>
 
 #define LOAD_MAX_THREADS 16u
-#define LOAD_MAX_KNOWN 64u
+#define LOAD_MAX_KNOWN 256u
 #define LOAD_MAX_OTHERS 1024u
 #define LOAD_TEXT "a row of the table of customers"
 
@@ -37,6 +37,7 @@ typedef struct load {
     bulla_context *context;
     bulla_bytes known[LOAD_MAX_KNOWN]; /* messages */
     load_other others[LOAD_MAX_OTHERS];
+    uint64_t num_done; /* pieces of work; used through atomic built-ins only */
 } load;
 
 typedef enum load_kind { LOAD_KNOWN, LOAD_OTHER, LOAD_ENCRYPT, LOAD_KINDS } load_kind;

@@ -5,7 +5,7 @@
     run_chaos.py [--driver PATH] [--long] [--only PART]
 
 The driver (chaos.c) works on; this makes faults in front of a real OpenBao, prints a table and a line of JSON, and
-fails when the stack does not keep what docs/guide/resilience.md promises. PART: network, lies, tls, names, refusal.
+fails when the stack does not keep what docs/guide/resilience.md promises. PART: network, peak, lies, tls, names, refusal.
 """
 import argparse
 import json
@@ -137,13 +137,20 @@ class Chaos:
         self.claim(after["known"] > 0 and after["known_failed"] == 0,
                    f"{name}: after it {after['known_failed']} of {after['known']} decrypts of known data keys failed "
                    f"{after['known_why']}")
+        self.settle(drivers)
+        self.no_stampede(name, usual, after)
+
+    def no_stampede(self, name, usual, after):
         # By time and by call: a machine that is busier at one time than at the other changes the one, a stampede both.
         by_time = (after["requests"] / after["ms"]) / (usual["requests"] / usual["ms"])
         by_call = (after["requests"] / calls_of(after)) / (usual["requests"] / calls_of(usual))
         self.claim(min(by_time, by_call) <= RATE_LIMIT,
                    f"{name}: after it {by_time:.2f} of the usual requests a second, {by_call:.2f} of those a call (at most "
                    f"{RATE_LIMIT})")
-        self.settle(drivers)
+        by_time, by_call = (after[fact] / usual[fact] for fact in ("peak", "peak_per_call"))
+        self.claim(min(by_time, by_call) <= RATE_LIMIT,
+                   f"{name}: in the busiest second after it {after['peak']} requests, in that before {usual['peak']}: "
+                   f"{by_time:.2f} by time, {by_call:.2f} by call (at most {RATE_LIMIT})")
 
     def network(self):
         # Twice the outage: the breaker learns of its end a little later.
@@ -180,6 +187,21 @@ class Chaos:
             self.claim(made >= 100000, f"{made} calls (at least 100,000)")
         self.claim(after["offline_hits"] > 0, f"{after['offline_hits']} answers came from the offline window")
         for driver in drivers:
+            driver.close()
+
+    def peak(self):
+        """Many data keys, all of them in use and all past their time when the outage ends: who asks for them, and when?"""
+        drivers = self.pair(os.environ["BULLA_OPENBAO_PROXY_ADDR"], known=256, raw=0, ttl_ms=6000, offline_ms=120000)
+        usual = self.load("none, 256 keys", drivers, 18)
+        proxy("down")()
+        self.load("outage, 256 keys", drivers, 9)
+        proxy("clear")()
+        after = self.load("after it, 256 keys", drivers, 12)
+        for driver, before, now in zip(drivers, usual, after):
+            self.claim(driver.mode == "bare" or now["known_failed"] == 0,
+                       f"256 keys, {driver.mode}: after it {now['known_failed']} of {now['known']} decrypts failed "
+                       f"{now['known_why']}")
+            self.no_stampede(f"256 keys, {driver.mode}", before, now)
             driver.close()
 
     def lies(self):
@@ -262,10 +284,11 @@ def print_table(rows):
     def failed(row, kind):
         return f"{row[kind + '_failed']}/{row[kind]}"
     print(f"{'fault':26} {'':6} {'decrypt':>11} {'new key':>10} {'encrypt':>11} {'p50 ms':>8} {'p99 ms':>8} "
-          f"{'requests':>8} {'answered':>8}")
+          f"{'requests':>8} {'answered':>8} {'peak/s':>6}")
     for row in rows:
         print(f"{row['fault']:26} {row['mode']:6} {failed(row, 'known'):>11} {failed(row, 'other'):>10} "
-              f"{failed(row, 'encrypt'):>11} {row['p50_ms']:8.2f} {row['p99_ms']:8.2f} {row['requests']:8} {row['answered']:8}")
+              f"{failed(row, 'encrypt'):>11} {row['p50_ms']:8.2f} {row['p99_ms']:8.2f} {row['requests']:8} {row['answered']:8} "
+              f"{row['peak']:6}")
 
 
 def read_options():
@@ -290,7 +313,7 @@ def main():
     options.file = f"file:{key}?namespace=chaos&name=file"
     make_key(options.key)
     chaos = Chaos(options)
-    for part in options.only or ("network", "lies", "tls", "names", "refusal"):
+    for part in options.only or ("network", "peak", "lies", "tls", "names", "refusal"):
         getattr(chaos, part)()
     print_table(chaos.rows)
     print("\n".join(chaos.said))
