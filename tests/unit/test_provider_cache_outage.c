@@ -6,6 +6,8 @@
 #include "provider/provider.h"
 #include "store_kit.h"
 
+#include <time.h>
+
 #define NUM_KEYS 20u
 #define ALL ((bulla_view){NULL, 0})
 
@@ -276,6 +278,39 @@ static void test_an_entry_in_use_is_renewed_before_its_end(void **state)
     assert_int_equal(kit_stats().misses, 1);
 }
 
+static bool is_one_refreshed(void)
+{
+    return kit_stats().refreshed != 0;
+}
+
+/* Until no more come for a while; late ones only make the test milder. */
+static void await_refreshes(void)
+{
+    static const struct timespec while_ = {0, 100000000};
+    uint64_t seen = 0;
+    assert_true(kit_comes_true(is_one_refreshed));
+    while (seen != kit_stats().refreshed) {
+        seen = kit_stats().refreshed;
+        (void)nanosleep(&while_, NULL);
+    }
+}
+
+static void test_what_was_opened_together_is_not_renewed_together(void **state)
+{
+    (void)state;
+    kit_cache_open((bulla_cache_options){.ttl_ms = 1000, .refresh_ahead_ms = 200});
+    for (size_t i = 0; i < KIT_KEYS; i++)
+        assert_ok(kit_unwrap(i));
+    fake_env_advance_ms(&kit.fake, 850); /* half of the time between the first renewals and the last ones */
+    for (size_t i = 0; i < KIT_KEYS; i++)
+        assert_ok(kit_unwrap(i));
+    await_refreshes();
+    fake_env_advance_ms(&kit.fake, 150); /* what was not renewed ends */
+    for (size_t i = 0; i < KIT_KEYS; i++)
+        assert_ok(kit_unwrap(i));
+    assert_in_range(kit_stats().misses, KIT_KEYS + 1, 2 * KIT_KEYS - 1);
+}
+
 static void test_an_entry_that_nobody_uses_is_not_renewed(void **state)
 {
     (void)state;
@@ -423,6 +458,7 @@ int main(void)
         WITH(test_a_purge_forgets_refusals),
         WITH(test_refusals_are_bounded),
         WITH(test_an_entry_in_use_is_renewed_before_its_end),
+        WITH(test_what_was_opened_together_is_not_renewed_together),
         WITH(test_an_entry_that_nobody_uses_is_not_renewed),
         WITH(test_a_refresh_that_is_refused_ends_the_entry_at_once),
         WITH(test_a_purge_during_a_refresh_forbids_keeping_its_answer),
