@@ -26,3 +26,12 @@ foreach(module aws aws_login aws_renewal aws_outage aws_fork)
 endforeach()
 
 bulla_test(test_provider_pkcs11_uri LABEL unit SOURCES test_provider_pkcs11_uri.c ROOMS base provider)
+foreach(module pkcs11 pkcs11_make pkcs11_login pkcs11_sessions)
+  bulla_test(test_provider_${module} LABEL unit SOURCES test_provider_${module}.c pkcs11_kit.c
+    ROOMS base crypto provider LINKS fakes)
+  if(TARGET test_provider_${module})
+    add_dependencies(test_provider_${module} fake_hsm)
+    target_compile_definitions(test_provider_${module} PRIVATE FAKE_HSM="$<TARGET_FILE:fake_hsm>")
+    target_include_directories(test_provider_${module} SYSTEM PRIVATE ${P11_KIT_INCLUDE_DIRS})
+  endif()
+endforeach()
