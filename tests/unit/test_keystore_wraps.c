@@ -232,6 +232,20 @@ static void test_a_rewrap_counts_what_it_wraps(void **state)
     kit_sound(self);
 }
 
+static void test_a_rewrap_that_comes_to_the_limit_is_the_last(void **state)
+{
+    kit *self = *state;
+    keep(self);
+    assert_ok(bulla_key_rotate(self->house, &self->call, "a", NULL));
+    set_wraps(self, 2, LIMIT - STEP);
+    assert_ok(wrap_status(self, self->house)); /* the version is open from here on, with that number */
+    count_next(true);
+    assert_ok(bulla_key_rewrap(self->house, &self->call, "a", NULL, NULL));
+    count_next(false);
+    assert_int_equal(told_of(self, 2).num_wraps, LIMIT);
+    assert_status(wrap_status(self, self->house), BULLA_ELIMIT);
+}
+
 static void test_a_rewrap_to_a_version_at_its_limit_is_refused_whole(void **state)
 {
     kit *self = *state;
@@ -305,6 +319,7 @@ int main(void)
         TEST(test_a_count_that_cannot_be_written_does_not_cost_the_wrap),
         TEST(test_the_last_count_before_the_limit_must_be_written),
         TEST(test_a_rewrap_counts_what_it_wraps),
+        TEST(test_a_rewrap_that_comes_to_the_limit_is_the_last),
         TEST(test_a_rewrap_to_a_version_at_its_limit_is_refused_whole),
         TEST(test_a_key_with_a_period_is_rotated_early_when_it_is_due),
         TEST(test_a_restored_store_has_the_estimate_of_the_backup),
