@@ -147,6 +147,23 @@ class Kms(CommandTest):
         self.bulla("profile", "kms", "--duration", "60s", "-j", "4", status=RETRY)
         self.assertEqual(self.vault.seen.count("transit/datakey/plaintext/app"), 1)
 
+    def test_no_credential_is_said_however_much_is_asked_for(self):
+        token, secret_id = "s.tell-nobody-1", "tell-nobody-2"
+        both = f"provider: vault, address: '{self.address}', key_name: app"
+        self.configure(f"log: {{level: debug}}\nkms: {{one: {{{both}, token: {token}}}, "
+                       f"two: {{{both}, auth_method: approle, role_id: r, secret_id: {secret_id}}}}}\n")
+        said = []
+        for broken in (), ("transit/keys/app",), ("auth/approle/login", "auth/token/lookup-self"), ("sys/health",):
+            self.vault.broken = set(broken)
+            for verb in (("verify", "kms"), ("kms", "show", "kms:two"), ("profile", "kms", "kms:one", "--duration", "1s"),
+                         ("config", "show"), ("stats", "cache")):
+                for how in ((), ("--json",)):
+                    done = self.run_bulla(*verb, *how, "-v", "-v")
+                    said.append(done.stdout + done.stderr)
+        self.assertIn(b"login", b"".join(said))
+        self.assertIn(b"********", b"".join(said))
+        self.assertNotIn(b"tell-nobody", b"".join(said))
+
     def test_what_a_list_does_not_tell_is_null(self):
         self.configure(f"kms: {{main: {{provider: vault, address: '{self.address}', token: t, key_name: app}}}}\n")
         (keys,) = self.bulla_json("kms", "list", "kms:main")
