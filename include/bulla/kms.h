@@ -105,7 +105,8 @@ typedef struct bulla_kms_config {
     const char *role_arn;     /* assumed on top of what the chain of credentials finds */
     const char *external_id;
     const char *role_session_name;   /* NULL: "bulla" */
-    const char *const *replica_keys; /* ARNs of multi-region replicas, in the order of failover */
+    const char *const *replica_keys; /* ARNs of multi-region keys: those with the id of the key that is opened (where
+                                      * key_id is an alias, all) stand in for it in this order; at most 7 of one key */
     size_t num_replica_keys;
     const char *const *encryption_context; /* KEY=VALUE pairs bound to every request besides the caller's */
     size_t num_encryption_context;

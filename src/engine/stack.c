@@ -94,9 +94,9 @@ static bulla_status failover_new(bulla *house, bulla_call *call, const target *f
     return bulla_failover_new(call, all->list, all->num, is_one_key, options, &site, out_provider);
 }
 
-static size_t endpoints_of(const bulla *house, const target *from)
+static size_t endpoints_of(const target *from)
 {
-    size_t num = from->backend->endpoints(house->kms, from->config);
+    size_t num = from->backend->endpoints(from->config, from->address);
     return num < BULLA_MAX_ENDPOINTS ? num : BULLA_MAX_ENDPOINTS;
 }
 
@@ -105,7 +105,7 @@ static bulla_status key_open(bulla *house, bulla_call *call, const target *from,
 {
     __attribute__((cleanup(members_done))) members all = {.num = 0};
     if (from->backend == NULL) return bulla_house_backend_open(house, call, from->address, out_provider);
-    for (size_t i = 0; i < endpoints_of(house, from); i++) {
+    for (size_t i = 0; i < endpoints_of(from); i++) {
         BULLA_TRY(endpoint_open(house, call, from, i, &all.list[i]));
         all.num++;
     }
@@ -116,7 +116,7 @@ static bulla_status key_open(bulla *house, bulla_call *call, const target *from,
 
 static bulla_status key_add(bulla *house, bulla_call *call, const target *from, members *all)
 {
-    uint32_t num = from->backend == NULL ? 1 : (uint32_t)endpoints_of(house, from);
+    uint32_t num = from->backend == NULL ? 1 : (uint32_t)endpoints_of(from);
     BULLA_TRY(key_open(house, call, from, &all->list[all->num]));
     all->num++;
     if (num > all->most_endpoints) all->most_endpoints = num;

@@ -32,8 +32,7 @@ static bool is_ours(const bulla_aws_key *self, bulla_view info)
     if (!bulla_awsarn_parse(info, &of_info) || of_info.is_alias) return false;
     bool has_arn = bulla_awsarn_parse(key_id, &of_key);
     if (has_arn && !of_key.is_alias) return bulla_awsarn_is_same_key(key_id, info);
-    bool is_multi_region = of_info.name.len > 4 && memcmp(of_info.name.data, "mrk-", 4) == 0;
-    if (!bulla_view_is(of_info.region, self->region) && !is_multi_region) return false;
+    if (!bulla_view_is(of_info.region, self->region) && !bulla_awsarn_is_multi_region(&of_info)) return false;
     if (has_arn) return bulla_view_equal(of_key.account, of_info.account);
     return strncmp(self->key_id, "alias/", 6) == 0 || bulla_view_equal(of_info.name, key_id);
 }
@@ -290,41 +289,14 @@ static bulla_status region_find(bulla_call *call, const bulla_kms_config *config
     return BULLA_OK;
 }
 
-/* The related key in the region of replica `endpoint`. A replica of the configured key stands in for that key; for
- * another multi-region key the same id in that region does; another key has no replica and stands in for itself. */
-static void replica_choose(const bulla_kms_config *config, size_t endpoint, bulla_aws_key *key)
-{
-    bulla_awsarn of_key, of_replica;
-    const char *replica = config->replica_keys[endpoint - 1];
-    bool is_configured = config->key_id != NULL && strcmp(config->key_id, key->key_id) == 0;
-    if (is_configured || bulla_awsarn_is_same_key(bulla_view_text(key->key_id), bulla_view_text(replica))) {
-        (void)snprintf(key->key_id, sizeof key->key_id, "%s", replica);
-        return;
-    }
-    if (!bulla_awsarn_parse(bulla_view_text(key->key_id), &of_key) || of_key.is_alias) return;
-    if (of_key.name.len <= 4 || memcmp(of_key.name.data, "mrk-", 4) != 0) return;
-    if (!bulla_awsarn_parse(bulla_view_text(replica), &of_replica)) return;
-    char made[BULLA_AWSARN_MAX];
-    int len = snprintf(made, sizeof made, "arn:%.*s:kms:%.*s:%.*s:%.*s", (int)of_key.partition.len,
-                       (const char *)of_key.partition.data, (int)of_replica.region.len,
-                       (const char *)of_replica.region.data, (int)of_key.account.len, (const char *)of_key.account.data,
-                       (int)of_key.resource.len, (const char *)of_key.resource.data);
-    if (len > 0 && (size_t)len < sizeof made) memcpy(key->key_id, made, sizeof made);
-}
-
 static bulla_status config_check(bulla_call *call, const bulla_kms_config *config)
 {
-    bulla_awsarn arn;
     const char *spec = config->data_key_spec;
     if (spec != NULL && strcmp(spec, "AES_256") != 0 && strcmp(spec, "AES_128") != 0)
         return bulla_fail(call, BULLA_ECONFIG, "key store \"%s\": data_key_spec is AES_256 or AES_128", config->name);
-    for (size_t i = 0; i < config->num_replica_keys; i++)
-        if (!bulla_awsarn_parse(bulla_view_text(config->replica_keys[i]), &arn) || arn.is_alias)
-            return bulla_fail(call, BULLA_ECONFIG, "key store \"%s\": replica_keys wants ARNs of keys, not \"%.80s\"",
-                              config->name, config->replica_keys[i]);
     if (config->external_id != NULL && config->role_arn == NULL)
         return bulla_fail(call, BULLA_ECONFIG, "key store \"%s\": external_id wants role_arn beside it", config->name);
-    return BULLA_OK;
+    return bulla_aws_replicas_check(call, config);
 }
 
 static bulla_status key_name(bulla_call *call, const bulla_address *address, const bulla_kms_config *config,
@@ -336,10 +308,15 @@ static bulla_status key_name(bulla_call *call, const bulla_address *address, con
                           "aws: \"%.96s\" is no key of KMS: write an id, an ARN, alias/NAME or an alias's ARN",
                           address->body);
     memcpy(key->key_id, address->body, len + 1);
+    if (bulla_aws_replica_at(config, key->key_id, BULLA_MAX_ENDPOINTS) != NULL)
+        return bulla_fail(call, BULLA_ECONFIG, "key store \"%s\": replica_keys has over %u of one key", config->name,
+                          BULLA_MAX_ENDPOINTS - 1);
     if (endpoint == 0) return region_find(call, config, bulla_address_param(address, "region", NULL), key);
-    replica_choose(config, endpoint, key);
-    bool is_replica = strcmp(key->key_id, address->body) != 0;
-    return region_find(call, config, is_replica ? NULL : bulla_address_param(address, "region", NULL), key);
+    const char *replica = bulla_aws_replica_at(config, key->key_id, endpoint);
+    if (replica == NULL)
+        return bulla_fail(call, BULLA_EINTERNAL, "aws: %.128s has no endpoint %zu", key->key_id, endpoint);
+    (void)snprintf(key->key_id, sizeof key->key_id, "%s", replica);
+    return region_find(call, config, NULL, key);
 }
 
 static bulla_status key_open(bulla_kms *kms, bulla_call *call, const bulla_kms_config *config, size_t endpoint,
@@ -376,10 +353,14 @@ static bulla_status aws_open(bulla_kms *kms, bulla_call *call, const bulla_kms_c
     return BULLA_OK;
 }
 
-static size_t aws_endpoints(const bulla_kms *kms, const bulla_kms_config *config)
+static size_t aws_endpoints(const bulla_kms_config *config, const char *address)
 {
-    (void)kms;
-    return 1 + config->num_replica_keys < BULLA_MAX_ENDPOINTS ? 1 + config->num_replica_keys : BULLA_MAX_ENDPOINTS;
+    bulla_address parsed;
+    size_t num = 1;
+    if (bulla_address_parse(NULL, address, &parsed) != BULLA_OK) return 1; /* opening it says why */
+    while (num < BULLA_MAX_ENDPOINTS && bulla_aws_replica_at(config, parsed.body, num) != NULL)
+        num++;
+    return num;
 }
 
 static bulla_status aws_address_of(bulla_call *call, const bulla_kms_config *config, char *out, size_t cap)

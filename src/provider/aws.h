@@ -2,7 +2,8 @@
 /*
  * The inside of the aws: back end. From the ground up: credentials that are shared (aws_creds.c), where they come from
  * (aws_chain.c, aws_profile.c, aws_metadata.c, aws_sts.c), when they are renewed (aws_login.c), signed requests
- * (aws_url.c, aws_sign.c, aws_send.c), what refusals mean (aws_error.c), the key itself (aws.c, aws_manage.c).
+ * (aws_url.c, aws_sign.c, aws_send.c), what refusals mean (aws_error.c), the key itself and its relatives
+ * (aws.c, aws_manage.c, aws_replica.c).
  */
 #ifndef BULLA_PROVIDER_AWS_H
 #define BULLA_PROVIDER_AWS_H
@@ -172,6 +173,11 @@ typedef struct bulla_aws_key {
     bulla_context *bound; /* of the configuration; NULL: nothing */
     char key_id[BULLA_AWSARN_MAX], region[BULLA_AWS_MAX_REGION], url[BULLA_AWS_MAX_URL];
 } bulla_aws_key;
+
+/* The ARN of replica_keys that stands in for a key at `endpoint`, of 1 and up; NULL: the key has no such endpoint. Only
+ * relatives do, and for an alias what the configuration says of it. */
+const char *bulla_aws_replica_at(const bulla_kms_config *config, const char *key_id, size_t endpoint);
+BULLA_MUST_USE bulla_status bulla_aws_replicas_check(bulla_call *call, const bulla_kms_config *config);
 
 /* Sends one request to KMS. On OK the answer is one of success; every other answer has become an error. */
 BULLA_MUST_USE bulla_status bulla_aws_send(bulla_aws_key *key, bulla_call *call, const bulla_awskms_request *request,

@@ -205,10 +205,10 @@ static const bulla_provider_ops azure_ops = {
 
 /* --- opening --- */
 
-static size_t azure_endpoints(const bulla_kms *kms, const bulla_kms_config *config)
+static size_t azure_endpoints(const bulla_kms_config *config, const char *address)
 {
-    (void)kms;
     (void)config;
+    (void)address;
     return 1; /* Microsoft fails over behind the vault's name */
 }
 

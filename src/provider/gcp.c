@@ -243,10 +243,10 @@ static const bulla_provider_ops gcp_ops = {
 
 /* --- opening --- */
 
-static size_t gcp_endpoints(const bulla_kms *kms, const bulla_kms_config *config)
+static size_t gcp_endpoints(const bulla_kms_config *config, const char *address)
 {
-    (void)kms;
     (void)config;
+    (void)address;
     return 1; /* Google's name leads to many machines */
 }
 

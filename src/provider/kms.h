@@ -51,12 +51,12 @@ typedef bulla_status (*bulla_client_make)(bulla_kms *kms, bulla_call *call, cons
 BULLA_MUST_USE bulla_status bulla_kms_client(bulla_kms *kms, bulla_call *call, const bulla_kms_config *config,
                                              size_t endpoint, bulla_client_make make, bulla_client **out_client);
 
-/* A networked back end: one line in registry.c. `endpoints` says how many endpoints a configuration has (1 to
+/* A networked back end: one line in registry.c. `endpoints` says how many endpoints a key of a configuration has (1 to
  * BULLA_MAX_ENDPOINTS): the stack puts a breaker and retries before each. `address_of` writes the address of the key
  * that the configuration itself names, ECONFIG when it names none. */
 typedef struct bulla_backend {
     const char *scheme;
-    size_t (*endpoints)(const bulla_kms *kms, const bulla_kms_config *config);
+    size_t (*endpoints)(const bulla_kms_config *config, const char *address);
     bulla_status (*address_of)(bulla_call *call, const bulla_kms_config *config, char *out, size_t cap);
     bulla_status (*open)(bulla_kms *kms, bulla_call *call, const bulla_kms_config *config, const char *address,
                          size_t endpoint, bulla_provider **out_provider);

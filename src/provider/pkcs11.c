@@ -96,10 +96,10 @@ static bulla_status pkcs11_open(bulla_kms *kms, bulla_call *call, const bulla_km
     return BULLA_OK;
 }
 
-static size_t pkcs11_endpoints(const bulla_kms *kms, const bulla_kms_config *config)
+static size_t pkcs11_endpoints(const bulla_kms_config *config, const char *address)
 {
-    (void)kms;
     (void)config;
+    (void)address;
     return 1;
 }
 

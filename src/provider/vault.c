@@ -323,9 +323,9 @@ static bulla_status vault_open(bulla_kms *kms, bulla_call *call, const bulla_kms
     return BULLA_OK;
 }
 
-static size_t vault_endpoints(const bulla_kms *kms, const bulla_kms_config *config)
+static size_t vault_endpoints(const bulla_kms_config *config, const char *address)
 {
-    (void)kms;
+    (void)address;
     size_t num = (config->address != NULL) + config->num_addresses + config->num_standby_addresses;
     return num == 0 ? 1 : num < BULLA_MAX_ENDPOINTS ? num : BULLA_MAX_ENDPOINTS;
 }

@@ -62,6 +62,11 @@ bool bulla_awsarn_parse(bulla_view text, bulla_awsarn *out_arn)
     return true;
 }
 
+bool bulla_awsarn_is_multi_region(const bulla_awsarn *arn)
+{
+    return !arn->is_alias && starts_with(arn->name, "mrk-");
+}
+
 bool bulla_awsarn_is_key(bulla_view text)
 {
     bulla_awsarn arn;
@@ -78,5 +83,5 @@ bool bulla_awsarn_is_same_key(bulla_view a, bulla_view b)
     if (!bulla_view_equal(first.partition, second.partition) || !bulla_view_equal(first.account, second.account) ||
         !bulla_view_equal(first.name, second.name))
         return false;
-    return bulla_view_equal(first.region, second.region) || starts_with(first.name, "mrk-");
+    return bulla_view_equal(first.region, second.region) || bulla_awsarn_is_multi_region(&first);
 }

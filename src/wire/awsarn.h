@@ -17,6 +17,9 @@ typedef struct bulla_awsarn {
 /* Takes the ARN of a KMS key or alias apart; the parts are views into it. */
 bool bulla_awsarn_parse(bulla_view text, bulla_awsarn *out_arn);
 
+/* Whether it is of a multi-region key: their ids start with "mrk-". */
+bool bulla_awsarn_is_multi_region(const bulla_awsarn *arn);
+
 /* Whether KMS could take this as a key: an ARN, alias/NAME, or an id of [A-Za-z0-9-]. */
 bool bulla_awsarn_is_key(bulla_view text);
 

@@ -20,7 +20,7 @@ foreach(module vault vault_faults vault_login)
     ROOMS base crypto net wire provider LINKS fakes fake_http)
 endforeach()
 
-foreach(module aws aws_login aws_renewal aws_outage aws_fork)
+foreach(module aws aws_datakey aws_login aws_renewal aws_outage aws_replica aws_fork)
   bulla_test(test_provider_${module} LABEL unit SOURCES test_provider_${module}.c aws_kit.c
     ROOMS base crypto net wire provider LINKS fake_http)
 endforeach()

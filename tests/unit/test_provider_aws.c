@@ -72,20 +72,17 @@ static void test_two_values_for_one_name_in_the_context_are_refused(void **state
 static void test_an_answer_for_another_key_is_not_believed(void **state)
 {
     aws_kit *kit = *state;
-    kit->kms_answers[0] =
-        (aws_answer){.code = 200,
-                     .body = "{\"KeyId\":\"arn:aws:kms:eu-central-1:111122223333:key/other\",\"Plaintext\":"
-                             "\"AAECAwQFBgcICQoLDA0ODw==\"}"};
-    assert_status(aws_kit_ask(kit), BULLA_EUNAVAIL);
+    aws_kit_means(kit, 200,
+                  "{\"KeyId\":\"arn:aws:kms:eu-central-1:111122223333:key/other\",\"Plaintext\":"
+                  "\"AAECAwQFBgcICQoLDA0ODw==\"}",
+                  BULLA_EUNAVAIL);
 }
 
 static void test_a_success_that_is_none_of_kms_is_an_outage(void **state)
 {
     aws_kit *kit = *state;
-    kit->kms_answers[0] = (aws_answer){.code = 200, .body = "<html>Please log in</html>"};
-    kit->kms_answers[1] = (aws_answer){.code = 200, .body = "{}"};
-    assert_status(aws_kit_ask(kit), BULLA_EUNAVAIL);
-    assert_status(aws_kit_ask(kit), BULLA_EUNAVAIL);
+    aws_kit_means(kit, 200, "<html>Please log in</html>", BULLA_EUNAVAIL);
+    aws_kit_means(kit, 200, "{}", BULLA_EUNAVAIL);
 }
 
 static void test_an_answer_without_end_is_an_outage(void **state)
@@ -93,16 +90,13 @@ static void test_an_answer_without_end_is_an_outage(void **state)
     aws_kit *kit = *state;
     static char page[300u << 10];
     memset(page, 'x', sizeof page - 1);
-    kit->kms_answers[0] = (aws_answer){.code = 200, .body = page};
-    assert_status(aws_kit_ask(kit), BULLA_EUNAVAIL);
+    aws_kit_means(kit, 200, page, BULLA_EUNAVAIL);
 }
 
 static void test_what_was_opened_and_is_no_data_key_is_damage(void **state)
 {
     aws_kit *kit = *state;
-    kit->kms_answers[0] =
-        (aws_answer){.code = 200, .body = "{\"KeyId\":\"" AWS_KEY_ARN "\",\"Plaintext\":\"c2hvcnQ=\"}"};
-    assert_status(aws_kit_ask(kit), BULLA_EINTEGRITY);
+    aws_kit_means(kit, 200, "{\"KeyId\":\"" AWS_KEY_ARN "\",\"Plaintext\":\"c2hvcnQ=\"}", BULLA_EINTEGRITY);
 }
 
 /* --- refusals --- */
@@ -146,11 +140,10 @@ static void test_refusals_mean_what_their_code_says_whatever_the_http_status(voi
 static void test_a_ciphertext_that_names_another_key_is_damage_and_no_matter_of_rights(void **state)
 {
     aws_kit *kit = *state;
-    kit->kms_answers[0] =
-        (aws_answer){.code = 400,
-                     .body = "{\"__type\":\"AccessDeniedException\",\"message\":\"The ciphertext refers to a customer "
-                             "master key that does not exist\"}"};
-    assert_status(aws_kit_ask(kit), BULLA_EINTEGRITY);
+    aws_kit_means(kit, 400,
+                  "{\"__type\":\"AccessDeniedException\",\"message\":\"The ciphertext refers to a customer master key "
+                  "that does not exist\"}",
+                  BULLA_EINTEGRITY);
 }
 
 static void test_a_refusal_says_what_failed_for_which_key_and_what_to_do(void **state)
@@ -174,12 +167,9 @@ static void test_damage_is_told_without_its_kind(void **state)
 {
     aws_kit *kit = *state;
     char first[sizeof kit->call.why];
-    kit->kms_answers[0] = (aws_answer){.code = 400, .body = "{\"__type\":\"InvalidCiphertextException\"}"};
-    kit->kms_answers[1] =
-        (aws_answer){.code = 400, .body = "{\"__type\":\"IncorrectKeyException\",\"message\":\"hm\"}"};
-    assert_status(aws_kit_ask(kit), BULLA_EINTEGRITY);
+    aws_kit_means(kit, 400, "{\"__type\":\"InvalidCiphertextException\"}", BULLA_EINTEGRITY);
     memcpy(first, kit->call.why, sizeof first);
-    assert_status(aws_kit_ask(kit), BULLA_EINTEGRITY);
+    aws_kit_means(kit, 400, "{\"__type\":\"IncorrectKeyException\",\"message\":\"hm\"}", BULLA_EINTEGRITY);
     assert_string_equal(kit->call.why, first);
 }
 
@@ -228,23 +218,21 @@ static void test_addresses_that_cannot_be_keys_are_refused(void **state)
 static void test_configurations_that_cannot_work_are_refused(void **state)
 {
     aws_kit *kit = *state;
-    static const char *const pairs[] = {"novalue"}, *const replicas[] = {"alias/x"};
+    static const char *const pairs[] = {"novalue"};
     const bulla_kms_config good = kit->config;
-    bulla_kms_config bad[6];
+    bulla_kms_config bad[5];
     for (size_t i = 0; i < BULLA_LEN(bad); i++)
         bad[i] = good;
     bad[0].data_key_spec = "AES_512";
     bad[1].external_id = "x";
     bad[2].encryption_context = pairs;
     bad[2].num_encryption_context = 1;
-    bad[3].replica_keys = replicas;
-    bad[3].num_replica_keys = 1;
-    bad[4].region = NULL;
-    bad[5].endpoint = "https://kms.example.com/?x=y";
+    bad[3].region = NULL;
+    bad[4].endpoint = "https://kms.example.com/?x=y";
     for (size_t i = 0; i < BULLA_LEN(bad); i++) {
         kit->config = bad[i];
         assert_not_opened(kit, "aws:k", BULLA_ECONFIG);
-        bulla_kms_free(BULLA_TAKE(kit->kms));
+        aws_kit_close(kit);
     }
     kit->config = good;
 }
@@ -278,51 +266,6 @@ static void test_plain_http_elsewhere_is_taken_from_the_configuration_alone_and_
     assert_non_null(strstr(kit->log, "plain http to kms.example"));
 }
 
-static void test_replicas_are_asked_in_their_own_region(void **state)
-{
-    aws_kit *kit = *state;
-    static const char *const replicas[] = {"arn:aws:kms:us-east-1:111122223333:key/mrk-1"};
-    const bulla_wrapped wrapped = wrapped_under("arn:aws:kms:eu-central-1:111122223333:key/mrk-1");
-    BULLA_AUTO(bulla_provider) *replica = NULL;
-    bulla_secret *dek = NULL;
-    kit->config.replica_keys = replicas;
-    kit->config.num_replica_keys = 1;
-    assert_int_equal(bulla_aws_backend.endpoints(NULL, &kit->config), 2);
-    assert_ok(aws_kit_open_at(kit, "aws:arn:aws:kms:eu-central-1:111122223333:key/mrk-1", 1, &replica));
-    assert_string_equal(((bulla_aws_key *)(void *)replica)->region, "us-east-1");
-    assert_true(bulla_provider_matches(replica, &wrapped));
-    kit->kms_answers[0] =
-        (aws_answer){.code = 200,
-                     .body = "{\"KeyId\":\"arn:aws:kms:us-east-1:111122223333:key/mrk-1\",\"Plaintext\":"
-                             "\"AAECAwQFBgcICQoLDA0ODw==\"}"};
-    assert_ok(bulla_provider_unwrap(replica, &kit->call, NULL, &wrapped, &dek));
-    assert_non_null(strstr(kit->kms_body, "\"KeyId\":\"arn:aws:kms:us-east-1:111122223333:key/mrk-1\""));
-    bulla_secret_unref(dek);
-}
-
-static const char *key_at_replica(aws_kit *kit, const char *address)
-{
-    static char key_id[BULLA_AWSARN_MAX];
-    BULLA_AUTO(bulla_provider) *replica = NULL;
-    assert_ok(aws_kit_open_at(kit, address, 1, &replica));
-    (void)snprintf(key_id, sizeof key_id, "%s", ((bulla_aws_key *)(void *)replica)->key_id);
-    return key_id;
-}
-
-static void test_a_replica_never_stands_in_for_a_key_it_is_not_related_to(void **state)
-{
-    aws_kit *kit = *state;
-    static const char *const replicas[] = {"arn:aws:kms:us-east-1:111122223333:key/mrk-1"};
-    kit->config.key_id = "alias/app";
-    kit->config.replica_keys = replicas;
-    kit->config.num_replica_keys = 1;
-    assert_string_equal(key_at_replica(kit, "aws:alias/app"), replicas[0]);
-    assert_string_equal(key_at_replica(kit, "aws:" AWS_KEY_ARN), AWS_KEY_ARN);
-    assert_string_equal(key_at_replica(kit, "aws:alias/other"), "alias/other");
-    assert_string_equal(key_at_replica(kit, "aws:arn:aws:kms:eu-central-1:111122223333:key/mrk-2"),
-                        "arn:aws:kms:us-east-1:111122223333:key/mrk-2");
-}
-
 /* --- TLS --- */
 
 static bulla_status ask_by_tls(aws_kit *kit, http_tls kind)
@@ -331,8 +274,7 @@ static bulla_status ask_by_tls(aws_kit *kit, http_tls kind)
     kit->config.endpoint = http_server_url(server);
     kit->config.tls.ca_cert = http_server_ca();
     bulla_status status = aws_kit_ask(kit);
-    bulla_provider_unref(BULLA_TAKE(kit->key));
-    bulla_kms_free(BULLA_TAKE(kit->kms));
+    aws_kit_close(kit);
     http_server_stop(server);
     return status;
 }
@@ -363,23 +305,15 @@ static void test_a_store_that_is_silent_holds_nobody_beyond_the_deadline(void **
 
 /* --- looking after keys --- */
 
-#define METADATA(state, spec)                                                                                          \
-    "{\"KeyMetadata\":{\"Arn\":\"" AWS_KEY_ARN                                                                         \
-    "\",\"KeyId\":\"1234abcd-12ab-34cd-56ef-1234567890ab\",\"KeyState\":\"" state "\",\"KeySpec\":\"" spec             \
-    "\",\"KeyUsage\":\"ENCRYPT_DECRYPT\",\"CreationDate\":1.6E9}}"
-
 static void test_the_version_of_a_key_counts_its_rotations_and_the_one_under_way(void **state)
 {
     aws_kit *kit = *state;
     bulla_key_info info;
-    kit->kms_answers[0] = (aws_answer){.code = 200, .body = METADATA("Enabled", "SYMMETRIC_DEFAULT")};
-    kit->kms_answers[1] = (aws_answer){
-        .code = 200,
-        .body = "{\"KeyRotationEnabled\":true,\"RotationPeriodInDays\":90,\"OnDemandRotationStartDate\":1.7E9}"};
-    kit->kms_answers[2] = (aws_answer){.code = 200,
-                                       .body = "{\"Rotations\":[{\"RotationDate\":1.61E9}],\"Truncated\":true,"
-                                               "\"NextMarker\":\"m\"}"};
-    kit->kms_answers[3] = (aws_answer){.code = 200, .body = "{\"Rotations\":[{\"RotationDate\":1.65E9}]}"};
+    aws_kit_say(kit, 200, AWS_KEY("Enabled", "SYMMETRIC_DEFAULT"));
+    aws_kit_say(kit, 200,
+                "{\"KeyRotationEnabled\":true,\"RotationPeriodInDays\":90,\"OnDemandRotationStartDate\":1.7E9}");
+    aws_kit_say(kit, 200, "{\"Rotations\":[{\"RotationDate\":1.61E9}],\"Truncated\":true,\"NextMarker\":\"m\"}");
+    aws_kit_say(kit, 200, "{\"Rotations\":[{\"RotationDate\":1.65E9}]}");
     assert_ok(aws_kit_open(kit, "aws:alias/app"));
     assert_ok(bulla_provider_describe(kit->key, &kit->call, &info));
     assert_int_equal(info.primary_version, 4);
@@ -394,9 +328,9 @@ static void test_who_may_not_see_rotations_sees_the_rest(void **state)
 {
     aws_kit *kit = *state;
     bulla_key_info info;
-    kit->kms_answers[0] = (aws_answer){.code = 200, .body = METADATA("Disabled", "SYMMETRIC_DEFAULT")};
-    kit->kms_answers[1] = kit->kms_answers[2] =
-        (aws_answer){.code = 400, .body = "{\"__type\":\"AccessDeniedException\"}"};
+    aws_kit_say(kit, 200, AWS_KEY("Disabled", "SYMMETRIC_DEFAULT"));
+    aws_kit_say(kit, 400, "{\"__type\":\"AccessDeniedException\"}");
+    aws_kit_say(kit, 400, "{\"__type\":\"AccessDeniedException\"}");
     assert_ok(aws_kit_open(kit, "aws:" AWS_KEY_ARN));
     assert_ok(bulla_provider_describe(kit->key, &kit->call, &info));
     assert_int_equal(info.state, BULLA_KEY_DISABLED);
@@ -407,9 +341,9 @@ static void test_who_may_not_see_rotations_sees_the_rest(void **state)
 static void test_a_check_tells_keys_that_would_not_serve(void **state)
 {
     aws_kit *kit = *state;
-    kit->kms_answers[0] = (aws_answer){.code = 200, .body = METADATA("Enabled", "SYMMETRIC_DEFAULT")};
-    kit->kms_answers[1] = (aws_answer){.code = 200, .body = METADATA("PendingDeletion", "SYMMETRIC_DEFAULT")};
-    kit->kms_answers[2] = (aws_answer){.code = 200, .body = METADATA("Enabled", "RSA_2048")};
+    aws_kit_say(kit, 200, AWS_KEY("Enabled", "SYMMETRIC_DEFAULT"));
+    aws_kit_say(kit, 200, AWS_KEY("PendingDeletion", "SYMMETRIC_DEFAULT"));
+    aws_kit_say(kit, 200, AWS_KEY("Enabled", "RSA_2048"));
     assert_ok(aws_kit_open(kit, "aws:" AWS_KEY_ARN));
     assert_ok(bulla_provider_check(kit->key, &kit->call));
     assert_status(bulla_provider_check(kit->key, &kit->call), BULLA_ESTATE);
@@ -420,8 +354,8 @@ static void test_a_rotation_whose_answer_is_lost_is_unsure_and_not_repeated(void
 {
     aws_kit *kit = *state;
     uint32_t version = 0;
-    kit->kms_answers[0] = (aws_answer){.code = 200, .body = METADATA("Enabled", "SYMMETRIC_DEFAULT")};
-    kit->kms_answers[1] = (aws_answer){.code = 200, .body = "{\"Rotations\":[]}"};
+    aws_kit_say(kit, 200, AWS_KEY("Enabled", "SYMMETRIC_DEFAULT"));
+    aws_kit_say(kit, 200, "{\"Rotations\":[]}");
     kit->kms_answers[2] = (aws_answer){.code = 200, .body = "{}", .fault = HTTP_CLOSE_BEFORE};
     assert_ok(aws_kit_open(kit, "aws:" AWS_KEY_ARN));
     assert_status(bulla_provider_rotate(kit->key, &kit->call, &version), BULLA_EUNKNOWN);
@@ -444,15 +378,12 @@ static void test_keys_are_listed_with_their_aliases_over_several_pages(void **st
 {
     aws_kit *kit = *state;
     char seen[1000] = "";
-    kit->kms_answers[0] = (aws_answer){
-        .code = 200, .body = "{\"Aliases\":[{\"AliasName\":\"alias/two\",\"TargetKeyId\":\"b\"}],\"Truncated\":false}"};
-    kit->kms_answers[1] = (aws_answer){.code = 200,
-                                       .body = "{\"Keys\":[{\"KeyId\":\"a\",\"KeyArn\":\"arn:a\"}],\"Truncated\":true,"
-                                               "\"NextMarker\":\"m\"}"};
-    kit->kms_answers[2] =
-        (aws_answer){.code = 200,
-                     .body = "{\"Keys\":[{\"KeyId\":\"b\",\"KeyArn\":\"arn:b\"},"
-                             "{\"KeyId\":\"z\",\"KeyArn\":\"arn:z\"},{\"KeyId\":\"c\",\"KeyArn\":\"arn:c\"}]}"};
+    aws_kit_say(kit, 200, "{\"Aliases\":[{\"AliasName\":\"alias/two\",\"TargetKeyId\":\"b\"}],\"Truncated\":false}");
+    aws_kit_say(kit, 200,
+                "{\"Keys\":[{\"KeyId\":\"a\",\"KeyArn\":\"arn:a\"}],\"Truncated\":true,\"NextMarker\":\"m\"}");
+    aws_kit_say(kit, 200,
+                "{\"Keys\":[{\"KeyId\":\"b\",\"KeyArn\":\"arn:b\"},{\"KeyId\":\"z\",\"KeyArn\":\"arn:z\"},"
+                "{\"KeyId\":\"c\",\"KeyArn\":\"arn:c\"}]}");
     assert_ok(aws_kit_open(kit, "aws:" AWS_KEY_ARN));
     assert_status(bulla_provider_list(kit->key, &kit->call, key_collect, seen), BULLA_ELIMIT); /* the visitor's own */
     assert_string_equal(seen, "aws:arn:a?kms=main \naws:arn:b?kms=main alias/two\naws:arn:z?kms=main \n");
@@ -507,8 +438,6 @@ int main(void)
         TEST(test_configurations_that_cannot_work_are_refused),
         TEST(test_an_endpoint_may_have_the_region_in_its_name),
         TEST(test_plain_http_elsewhere_is_taken_from_the_configuration_alone_and_told),
-        TEST(test_replicas_are_asked_in_their_own_region),
-        TEST(test_a_replica_never_stands_in_for_a_key_it_is_not_related_to),
         TEST(test_servers_that_cannot_prove_who_they_are_get_no_request),
         TEST(test_a_store_that_is_silent_holds_nobody_beyond_the_deadline),
         TEST(test_the_version_of_a_key_counts_its_rotations_and_the_one_under_way),
