@@ -59,7 +59,8 @@ typedef struct bulla_failover_options {
     const char *const *replicas;
     size_t num_replicas;
     uint32_t health_check_interval_ms; /* 0: 10 s */
-    uint32_t failover_timeout_ms;      /* one endpoint's share of a request before the next is asked; 0: 3 s */
+    uint32_t failover_timeout_ms;      /* one endpoint's share of a request before the next is asked; 0: 3 s; at most
+                                        * 10 min */
     bool hedge;                        /* ask a second endpoint when an unwrap takes longer than 95 % of them do */
 } bulla_failover_options;
 

@@ -11,6 +11,7 @@
 #define MAX_KEYS 8u       /* that stand in for each other */
 #define FAILOVER_MS 3000u /* bulla_failover_options.failover_timeout_ms, by default */
 _Static_assert(MAX_KEYS <= BULLA_MAX_ENDPOINTS, "members holds either");
+_Static_assert(BULLA_FAILOVER_MAX_MS <= UINT32_MAX / BULLA_MAX_ENDPOINTS, "a key's turn is a number of milliseconds");
 
 /* A key of a configured store on its way to being opened. */
 typedef struct target {

@@ -162,6 +162,9 @@ static bulla_status config_check(bulla_call *call, const bulla_kms_config *confi
     if (config->provider == NULL)
         return bulla_fail(call, BULLA_ECONFIG,
                           "key store \"%s\": provider is missing: vault, aws, azure, gcp or pkcs11", config->name);
+    if (config->failover.failover_timeout_ms > BULLA_FAILOVER_MAX_MS)
+        return bulla_fail(call, BULLA_ECONFIG, "key store \"%s\": failover.failover_timeout is at most %u ms, not %u",
+                          config->name, BULLA_FAILOVER_MAX_MS, config->failover.failover_timeout_ms);
     return lists_check(call, config);
 }
 

@@ -11,6 +11,7 @@
 #include "provider/provider.h"
 
 #define BULLA_KMS_NAME_MAX 31u
+#define BULLA_FAILOVER_MAX_MS 600000u /* failover_timeout_ms: those of all endpoints of a key are added up */
 
 typedef struct bulla_kms bulla_kms;
 

@@ -160,10 +160,30 @@ static void test_a_certificate_that_is_not_accepted_is_no_outage(void **state)
     }
 }
 
+static void test_a_share_of_time_beyond_its_limit_is_refused_before_it_can_overflow(void **state)
+{
+    (void)state;
+    static const uint32_t shares[] = {600001, UINT32_MAX / 8 + 2, UINT32_MAX};
+    bulla_kms_config store = {.size = sizeof store, .name = "main", .provider = "vault", .key_name = "app"};
+    const bulla_options options = {.size = sizeof options, .kms = &store, .num_kms = 1};
+    bulla *house = NULL;
+    bulla_call_init(&call, NULL);
+    for (size_t i = 0; i < sizeof shares / sizeof shares[0]; i++) {
+        store.failover.failover_timeout_ms = shares[i];
+        assert_status(bulla_open(&call, &options, &house), BULLA_ECONFIG);
+        assert_non_null(strstr(call.why, "failover_timeout is at most 600000 ms"));
+        assert_null(house);
+    }
+    store.failover.failover_timeout_ms = 600000;
+    assert_ok(bulla_open(&call, &options, &house));
+    bulla_close(house);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_key_of_one_endpoint_has_the_time_of_one_before_the_next_is_asked),
+        cmocka_unit_test(test_a_share_of_time_beyond_its_limit_is_refused_before_it_can_overflow),
         cmocka_unit_test(test_a_certificate_that_is_not_accepted_is_no_outage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
