@@ -27,6 +27,7 @@ extern "C" {
 #define BULLA_OP_CHECK 0x40u
 #define BULLA_OP_LIST 0x80u
 #define BULLA_OP_CREATE 0x100u
+#define BULLA_OP_DATAKEY_BLIND 0x200u /* the slot `datakey` takes len 0 and out_dek NULL, as bulla_provider_datakey */
 
 typedef struct bulla_provider_ops {
     size_t size;         /* sizeof(bulla_provider_ops) the provider was built with; slots beyond it are missing */

@@ -5,7 +5,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define DEK_LEN 32u
 #define MAX_ENTRY 8192u /* bytes of a wrapped key with its provider and info; every provider's is far smaller */
 
 static size_t put_part(uint8_t *out, size_t len, bulla_view part)
@@ -78,9 +77,10 @@ static bulla_status make(struct cli *cli, bulla *house, const char *address, bul
     CLI_AUTO(cli_provider_done) bulla_provider *provider = NULL;
     CLI_AUTO(cli_secret_done) bulla_secret *dek = NULL;
     CLI_AUTO(cli_wrapped_done) bulla_wrapped *wrapped = NULL;
+    bool is_wanted = !cli_flag(cli, "wrapped-only");
     CLI_TRY(bulla_provider_open(house, &cli->call, address, &provider));
-    CLI_TRY(bulla_provider_datakey(provider, &cli->call, context, DEK_LEN, &dek, &wrapped));
-    return print(cli, cli_flag(cli, "wrapped-only") ? NULL : dek, NULL, wrapped);
+    CLI_TRY(bulla_provider_datakey(provider, &cli->call, context, 0, is_wanted ? &dek : NULL, &wrapped));
+    return print(cli, dek, NULL, wrapped);
 }
 
 static bulla_status run(struct cli *cli, int argc, char **argv)
@@ -100,7 +100,7 @@ static bulla_status run(struct cli *cli, int argc, char **argv)
 static const struct cli_option options[] = {
     {0, "context", "KEY=VALUE", "bind this pair to the wrapped key", true},
     {0, "keep", NULL, "keep the wrapped key in the keystore and print its id, not the key", false},
-    {0, "wrapped-only", NULL, "print the wrapped key alone", false},
+    {0, "wrapped-only", NULL, "print the wrapped key alone; AWS KMS then shows the key to nobody", false},
     {'y', "yes", NULL, "show the key even on a terminal", false},
     {0},
 };
@@ -111,9 +111,8 @@ const struct cli_verb cli_verb_datakey = {
     .operands = "ADDRESS",
     .min_operands = 1,
     .max_operands = 1,
-    .details =
-        "Prints 32 fresh bytes as base64, and the same wrapped under the key at ADDRESS: the entry that messages\n"
-        "carry, as base64.\n",
+    .details = "Prints fresh bytes as base64, and the same wrapped under the key at ADDRESS: the entry that messages\n"
+               "carry, as base64. They are 32, or as many as data_key_spec of the key store says.\n",
     .examples = "  bulla datakey local:orders --context table=orders --json\n"
                 "  bulla datakey local:orders --keep\n",
     .options = options,

@@ -154,16 +154,26 @@ static bulla_status aws_unwrap(bulla_provider *provider, bulla_call *call, bulla
     return BULLA_OK;
 }
 
+/* The length that data_key_spec says. */
+static size_t usual_len(const bulla_aws_key *self)
+{
+    const char *spec = self->config->data_key_spec;
+    return spec != NULL && strcmp(spec, "AES_128") == 0 ? 16 : 32;
+}
+
+/* Without `out_dek` the data key is never shown to this process. */
 static bulla_status aws_datakey(bulla_provider *provider, bulla_call *call, bulla_context *context, size_t len,
                                 bulla_secret **out_dek, bulla_wrapped **out_wrapped)
 {
-    const bulla_awskms_request request = {.op = BULLA_AWSKMS_GENERATE_DATA_KEY, .len = len};
+    bulla_aws_key *self = self_of(provider);
+    bulla_awskms_request request = {.op = BULLA_AWSKMS_GENERATE_DATA_KEY, .len = len == 0 ? usual_len(self) : len};
     BULLA_AWSKMS_ANSWER(answer);
-    BULLA_TRY(crypt(self_of(provider), call, context, &request, &answer));
-    if (bulla_secret_borrow(answer.plaintext).len != len)
+    if (out_dek == NULL) request.op = BULLA_AWSKMS_GENERATE_DATA_KEY_WITHOUT_PLAINTEXT;
+    BULLA_TRY(crypt(self, call, context, &request, &answer));
+    if (out_dek != NULL && bulla_secret_borrow(answer.plaintext).len != request.len)
         return bulla_fail(call, BULLA_EUNAVAIL, "AWS KMS answered with a data key of another length");
     BULLA_TRY(wrapped_make(call, &answer, out_wrapped));
-    *out_dek = BULLA_TAKE(answer.plaintext);
+    if (out_dek != NULL) *out_dek = BULLA_TAKE(answer.plaintext);
     return BULLA_OK;
 }
 
@@ -189,15 +199,11 @@ static void aws_destroy(bulla_provider *provider)
     bulla_free(self->env, self);
 }
 
-#define ABILITIES                                                                                                      \
-    (BULLA_OP_DESCRIBE | BULLA_OP_WRAP | BULLA_OP_UNWRAP | BULLA_OP_DATAKEY | BULLA_OP_REWRAP | BULLA_OP_ROTATE |      \
-     BULLA_OP_CHECK | BULLA_OP_LIST)
-
 static const bulla_provider_ops aws_ops = {
     .size = sizeof(bulla_provider_ops),
     .name = "aws",
-    .can = ABILITIES,
-    .idempotent = ABILITIES & ~BULLA_OP_ROTATE,
+    .can = BULLA_OPS_REPEATABLE | BULLA_OP_ROTATE | BULLA_OP_DATAKEY_BLIND,
+    .idempotent = BULLA_OPS_REPEATABLE,
     .matches = aws_matches,
     .describe = bulla_aws_describe,
     .wrap = aws_wrap,

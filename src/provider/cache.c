@@ -60,6 +60,7 @@ static bulla_status cache_datakey(bulla_provider *provider, bulla_call *call, bu
                                   bulla_secret **out_dek, bulla_wrapped **out_wrapped)
 {
     bulla_cache *self = self_of(provider);
+    if (out_dek == NULL) return bulla_provider_datakey(self->inner, call, context, len, NULL, out_wrapped);
     bulla_reuse_request request = {
         .context = context, .len = len, .message_len = call->message_len, .now_ns = bulla_cache_now_ns(self)};
     if (bulla_reuse_take(&self->reuse, &request, out_dek, out_wrapped)) {

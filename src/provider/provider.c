@@ -9,6 +9,8 @@
 #include "base/mem.h"
 #include "base/secret.h"
 
+#define USUAL_DEK_LEN 32u /* bytes of a data key when nobody says how long */
+
 /* A slot is there when the provider was built with it, fills it, and says that it can. */
 #define HAS_SLOT(provider, slot)                                                                                       \
     ((provider)->ops->size >= offsetof(bulla_provider_ops, slot) + sizeof(provider)->ops->slot &&                      \
@@ -43,7 +45,8 @@ uint32_t bulla_provider_can(const bulla_provider *provider)
     return (CAN(provider, BULLA_OP_DESCRIBE, describe) ? BULLA_OP_DESCRIBE : 0) |
            (CAN(provider, BULLA_OP_WRAP, wrap) ? BULLA_OP_WRAP : 0) |
            (CAN(provider, BULLA_OP_UNWRAP, unwrap) ? BULLA_OP_UNWRAP : 0) |
-           (CAN(provider, BULLA_OP_DATAKEY, datakey) ? BULLA_OP_DATAKEY : 0) |
+           (CAN(provider, BULLA_OP_DATAKEY, datakey) ? provider->ops->can & (BULLA_OP_DATAKEY | BULLA_OP_DATAKEY_BLIND)
+                                                     : 0) |
            (CAN(provider, BULLA_OP_REWRAP, rewrap) ? BULLA_OP_REWRAP : 0) |
            (CAN(provider, BULLA_OP_ROTATE, rotate) ? BULLA_OP_ROTATE : 0) |
            (CAN(provider, BULLA_OP_CHECK, check) ? BULLA_OP_CHECK : 0) |
@@ -201,7 +204,23 @@ static bulla_status draw_and_wrap(bulla_provider *provider, bulla_call *call, bu
     BULLA_AUTO(bulla_secret) *dek = NULL;
     BULLA_TRY(bulla_secret_random(call, len, &dek));
     BULLA_TRY(bulla_provider_wrap(provider, call, context, dek, out_wrapped));
-    *out_dek = BULLA_TAKE(dek);
+    if (out_dek != NULL) *out_dek = BULLA_TAKE(dek);
+    return BULLA_OK;
+}
+
+/* By the slot. Not to everyone it may be said that the key is not wanted, or that any length will do. */
+static bulla_status make_there(bulla_provider *provider, bulla_call *call, bulla_context *context, size_t len,
+                               bulla_secret **out_dek, bulla_wrapped **out_wrapped)
+{
+    BULLA_AUTO(bulla_secret) *dek = NULL;
+    BULLA_AUTO(bulla_wrapped) *wrapped = NULL;
+    bool is_blind = out_dek == NULL && (provider->ops->can & BULLA_OP_DATAKEY_BLIND) != 0;
+    BULLA_TRY(
+        settle(provider, call, provider->ops->datakey(provider, call, context, len, is_blind ? NULL : &dek, &wrapped)));
+    if (!is_blind) BULLA_TRY(dek_result_check(provider, call, dek, len));
+    BULLA_TRY(wrapped_result_check(provider, call, wrapped));
+    if (out_dek != NULL) *out_dek = BULLA_TAKE(dek);
+    *out_wrapped = BULLA_TAKE(wrapped);
     return BULLA_OK;
 }
 
@@ -210,16 +229,11 @@ bulla_status bulla_provider_datakey(bulla_provider *provider, bulla_call *call, 
 {
     bool has_slot = CAN(provider, BULLA_OP_DATAKEY, datakey);
     BULLA_TRY(begin(provider, call, has_slot || CAN(provider, BULLA_OP_WRAP, wrap), "make data keys"));
-    BULLA_TRY(dek_len_check(call, len));
-    if (!has_slot) return draw_and_wrap(provider, call, context, len, out_dek, out_wrapped);
-    BULLA_AUTO(bulla_secret) *dek = NULL;
-    BULLA_AUTO(bulla_wrapped) *wrapped = NULL;
-    BULLA_TRY(settle(provider, call, provider->ops->datakey(provider, call, context, len, &dek, &wrapped)));
-    BULLA_TRY(dek_result_check(provider, call, dek, len));
-    BULLA_TRY(wrapped_result_check(provider, call, wrapped));
-    *out_dek = BULLA_TAKE(dek);
-    *out_wrapped = BULLA_TAKE(wrapped);
-    return BULLA_OK;
+    bool may_choose = has_slot && (provider->ops->can & BULLA_OP_DATAKEY_BLIND) != 0;
+    if (len == 0 && !may_choose) len = USUAL_DEK_LEN;
+    if (len != 0) BULLA_TRY(dek_len_check(call, len));
+    return has_slot ? make_there(provider, call, context, len, out_dek, out_wrapped)
+                    : draw_and_wrap(provider, call, context, len, out_dek, out_wrapped);
 }
 
 static bulla_status unwrap_and_wrap(bulla_provider *provider, bulla_call *call, bulla_context *context,

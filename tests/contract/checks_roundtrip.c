@@ -152,6 +152,21 @@ static void data_keys_have_the_length_asked_for_and_open_again(void **state)
     }
 }
 
+static void a_data_key_that_nobody_wants_to_see_opens_all_the_same(void **state)
+{
+    contract *c = *state;
+    BULLA_AUTO(bulla_secret) *dek = NULL;
+    BULLA_AUTO(bulla_secret) *opened = NULL;
+    BULLA_AUTO(bulla_wrapped) *unseen = NULL;
+    BULLA_AUTO(bulla_wrapped) *seen = NULL;
+    assert_ok(bulla_provider_datakey(c->key, &c->call, c->context, 0, NULL, &unseen));
+    assert_ok(bulla_provider_unwrap(c->key, &c->call, c->context, unseen, &opened));
+    assert_ok(bulla_provider_datakey(c->key, &c->call, c->context, 0, &dek, &seen));
+    assert_int_equal(bulla_secret_borrow(opened).len, 32); /* as long as any, where nobody says how long */
+    assert_int_equal(bulla_secret_borrow(dek).len, 32);
+    assert_memory_not_equal(bulla_secret_borrow(opened).data, bulla_secret_borrow(dek).data, 32);
+}
+
 static void no_two_data_keys_are_the_same(void **state)
 {
     contract *c = *state;
@@ -260,6 +275,7 @@ const contract_check roundtrip_checks[] = {
     CONTRACT_CHECK(letters_moved_from_key_to_value_do_not_open),
     CONTRACT_CHECK(the_order_of_pairs_does_not_matter),
     CONTRACT_CHECK(data_keys_have_the_length_asked_for_and_open_again),
+    CONTRACT_CHECK(a_data_key_that_nobody_wants_to_see_opens_all_the_same),
     CONTRACT_CHECK(no_two_data_keys_are_the_same),
     CONTRACT_CHECK(one_key_wrapped_twice_looks_different),
     CONTRACT_CHECK(the_wrapped_key_does_not_show_the_key),

@@ -58,6 +58,18 @@ static void a_key_is_opened_by_any_of_its_names(void **state)
     }
 }
 
+/* Of the length that the configuration says, and opened by KMS alone. */
+static void a_data_key_is_made_that_this_process_does_not_see(void **state)
+{
+    (void)state;
+    c.config.data_key_spec = "AES_128";
+    open_key("MOTO_KEY_ARN");
+    assert_ok(bulla_provider_datakey(c.key, &c.call, NULL, 0, NULL, &c.wrapped));
+    BULLA_AUTO(bulla_secret) *dek = NULL;
+    assert_ok(bulla_provider_unwrap(c.key, &c.call, NULL, c.wrapped, &dek));
+    assert_int_equal(bulla_secret_borrow(dek).len, 16);
+}
+
 static void a_rotation_makes_the_next_version_and_old_data_keys_open(void **state)
 {
     (void)state;
@@ -179,6 +191,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_key_is_opened_by_any_of_its_names),
+        TEST(a_data_key_is_made_that_this_process_does_not_see),
         TEST(a_rotation_makes_the_next_version_and_old_data_keys_open),
         TEST(the_keys_of_the_account_are_listed_with_their_aliases),
         TEST(a_disabled_key_is_told),

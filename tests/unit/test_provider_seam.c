@@ -207,6 +207,80 @@ static void test_data_keys_are_drawn_and_wrapped_where_there_is_no_slot(void **s
     assert_int_equal(counts.datakeys + counts.rewraps, 0);
 }
 
+/* How the slot of a store was asked, which makes keys of 24 bytes when it may choose. */
+static struct {
+    const bulla_provider_ops *ops;
+    size_t len;
+    bool is_unseen;
+} asked;
+
+static bulla_status watched_datakey(bulla_provider *provider, bulla_call *request, bulla_context *context, size_t len,
+                                    bulla_secret **out_dek, bulla_wrapped **out_wrapped)
+{
+    BULLA_AUTO(bulla_secret) *dek = NULL;
+    asked.len = len;
+    asked.is_unseen = out_dek == NULL;
+    BULLA_TRY(asked.ops->datakey(provider, request, context, len == 0 ? 24 : len, &dek, out_wrapped));
+    if (out_dek != NULL) *out_dek = BULLA_TAKE(dek);
+    return BULLA_OK;
+}
+
+/* The length of a data key that `provider` makes: the one that is shown, or what the wrapped one opens to. */
+static size_t datakey_len(bulla_provider *provider, size_t len, bool is_wanted)
+{
+    BULLA_AUTO(bulla_secret) *dek = NULL;
+    BULLA_AUTO(bulla_secret) *opened = NULL;
+    BULLA_AUTO(bulla_wrapped) *wrapped = NULL;
+    assert_ok(bulla_provider_datakey(provider, &call, NULL, len, is_wanted ? &dek : NULL, &wrapped));
+    assert_ok(bulla_provider_unwrap(provider, &call, NULL, wrapped, &opened));
+    if (is_wanted) assert_true(bulla_view_equal(bulla_secret_borrow(dek), bulla_secret_borrow(opened)));
+    return bulla_secret_borrow(opened).len;
+}
+
+static void watched_use(bulla_provider *memory, bulla_provider_ops *ops, uint32_t more)
+{
+    asked.ops = memory->ops;
+    *ops = *memory->ops;
+    ops->datakey = watched_datakey;
+    ops->can |= more;
+    memory->ops = ops;
+}
+
+static void test_a_store_that_can_hears_that_a_key_is_not_wanted_and_may_be_of_any_length(void **state)
+{
+    (void)state;
+    static bulla_provider_ops ops;
+    const bulla_cache_options options = {.size = sizeof options, .ttl_ms = 60000, .reuse_ms = 60000};
+    BULLA_AUTO(bulla_provider) *memory = NULL;
+    BULLA_AUTO(bulla_provider) *cache = NULL;
+    assert_ok(memory_provider_new(&call, "id", 1, &memory));
+    watched_use(memory, &ops, BULLA_OP_DATAKEY_BLIND);
+    assert_ok(bulla_cache_new(&call, memory, &options, &cache)); /* a wrapper tells it on */
+    assert_int_equal(datakey_len(cache, 0, false), 24);
+    assert_true(asked.is_unseen && asked.len == 0);
+    assert_int_equal(datakey_len(cache, 0, true), 24);
+    assert_true(!asked.is_unseen && asked.len == 0);
+    assert_int_equal(datakey_len(cache, 48, false), 48);
+    assert_true(asked.is_unseen && asked.len == 48);
+}
+
+static void test_a_store_that_cannot_is_asked_for_a_key_as_ever(void **state)
+{
+    (void)state;
+    static bulla_provider_ops ops;
+    BULLA_AUTO(bulla_provider) *memory = NULL;
+    BULLA_AUTO(bulla_provider) *relay = NULL;
+    assert_ok(memory_provider_new(&call, "id", 1, &memory));
+    watched_use(memory, &ops, 0);
+    assert_int_equal(datakey_len(memory, 0, false), 32);
+    assert_true(!asked.is_unseen && asked.len == 32);
+    assert_int_equal(datakey_len(memory, 16, false), 16);
+    assert_ok(flaky_provider_new(&call, memory, 0, &relay));
+    asked.len = 0;
+    assert_int_equal(datakey_len(relay, 0, false), 32); /* without a slot: drawn, wrapped, wiped */
+    assert_int_equal(asked.len, 0);
+}
+
 static void test_a_foreign_key_is_refused_without_asking_the_store(void **state)
 {
     (void)state;
@@ -270,6 +344,8 @@ int main(void)
         cmocka_unit_test_setup(test_slots_beyond_a_providers_size_are_missing, setup),
         cmocka_unit_test_setup(test_what_a_provider_does_not_say_it_can_is_not_called, setup),
         cmocka_unit_test_setup(test_data_keys_are_drawn_and_wrapped_where_there_is_no_slot, setup),
+        cmocka_unit_test_setup(test_a_store_that_can_hears_that_a_key_is_not_wanted_and_may_be_of_any_length, setup),
+        cmocka_unit_test_setup(test_a_store_that_cannot_is_asked_for_a_key_as_ever, setup),
         cmocka_unit_test_setup(test_a_foreign_key_is_refused_without_asking_the_store, setup),
         cmocka_unit_test_setup(test_a_failure_names_the_innermost_provider, setup),
         cmocka_unit_test_setup(test_wrapped_keys_are_copied_whole, setup),
