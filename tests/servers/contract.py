@@ -4,7 +4,8 @@
 
     contract.py STORE COMMAND [ARGUMENT...]        STORE: one of the functions below
 
-The program finds BULLA_CONTRACT_CONFIG, the path of the configuration, and the addresses BULLA_CONTRACT_KEY_0 and _1."""
+The program finds BULLA_CONTRACT_CONFIG, the path of the configuration, and the addresses BULLA_CONTRACT_KEY_0 and _1; of a
+STORE-made with BULLA_CONTRACT_CREATE, since it is to make them."""
 import os
 import subprocess
 import sys
@@ -131,6 +132,13 @@ def softhsm_keywrap(server):
     return token(server, "--usage-wrap")
 
 
+@store(SoftHsm)
+def softhsm_made(server):
+    """Keys that are not there yet: the program makes them."""
+    settings, *_ = token(server, "--usage-decrypt")
+    return settings, "pkcs11:object=made;token=bulla", "pkcs11:object=other;token=bulla"
+
+
 @store(Kryoptic)
 def kryoptic_gcm(server):
     return token(server, "--usage-decrypt")
@@ -164,7 +172,8 @@ def main(name, *command):
         path = Path(folder) / "bulla.yaml"
         path.touch(mode=0o600)
         path.write_text("kms:\n  main:\n" + lines(settings, "    "))
-        seen = {"BULLA_CONTRACT_CONFIG": str(path), "BULLA_CONTRACT_KEY_0": first, "BULLA_CONTRACT_KEY_1": second}
+        seen = {"BULLA_CONTRACT_CONFIG": str(path), "BULLA_CONTRACT_KEY_0": first, "BULLA_CONTRACT_KEY_1": second,
+                "BULLA_CONTRACT_CREATE": "1" if name.endswith("-made") else ""}
         return subprocess.run(command, env={**os.environ, **server.variables(), **seen}, check=False).returncode
 
 

@@ -26,6 +26,7 @@ bodies() {
     done
 }
 
+[ -z "${BULLA_CONTRACT_CREATE:-}" ] || "$bulla" kms create "$key"
 "$bulla" verify kms "$key"
 "$bulla" kms show "$key"
 mkdir tree
