@@ -6,8 +6,9 @@
  *   load MS RATE         works for MS milliseconds, each thread RATE times a second
  *   settle MS            waits until the key store answers again, MS milliseconds at most
  *   refused SINCE_NS MS  decrypts known messages until none has opened for a second, MS milliseconds at most; answers
- * how long after SINCE_NS (CLOCK_MONOTONIC) one has opened facts                threads, descriptors, memory, and what
- * the cache says
+ *                        how long after SINCE_NS (CLOCK_MONOTONIC) one has opened
+ *   clock MS             the wall clock is MS milliseconds off from now on
+ *   facts                threads, descriptors, memory, and what the cache says
  *
  * Everything about the store is in the environment: BULLA_CHAOS_*, see options_read.
  */
@@ -43,12 +44,17 @@ static unsigned at_most(unsigned is, unsigned most)
 static load_options options_read(void)
 {
     const char *ca = fact("BULLA_CHAOS_CA", "");
+    bool is_aws = strcmp(fact("BULLA_CHAOS_STORE", "vault"), "aws") == 0;
     return (load_options){.is_stack = strcmp(fact("BULLA_CHAOS_MODE", NULL), "stack") == 0,
+                          .is_aws = is_aws,
                           .address = fact("BULLA_CHAOS_ADDR", NULL),
                           .ca = ca[0] == '\0' ? NULL : ca,
                           .key = fact("BULLA_CHAOS_KEY", NULL),
-                          .mount = fact("BULLA_OPENBAO_MOUNT", NULL),
-                          .token = fact("BULLA_OPENBAO_USE_TOKEN", NULL),
+                          .mount = is_aws ? NULL : fact("BULLA_OPENBAO_MOUNT", NULL),
+                          .token = is_aws ? NULL : fact("BULLA_OPENBAO_USE_TOKEN", NULL),
+                          .region = is_aws ? fact("BULLA_MOTO_REGION", NULL) : NULL,
+                          .access_key_id = is_aws ? fact("BULLA_MOTO_USE_ACCESS_KEY_ID", NULL) : NULL,
+                          .secret_key = is_aws ? fact("BULLA_MOTO_USE_SECRET_ACCESS_KEY", NULL) : NULL,
                           .file = fact("BULLA_CHAOS_FILE", NULL),
                           .ttl_ms = number("BULLA_CHAOS_TTL_MS", "1000"),
                           .offline_ms = number("BULLA_CHAOS_OFFLINE_MS", "60000"),
@@ -117,7 +123,7 @@ static void do_settle(load *l, unsigned ms)
     unsigned num_right = 0;
     bulla_call call;
     while (num_right < 3 && now_ns() < until_ns) {
-        bulla_call_init(&call, NULL);
+        load_call_init(&call);
         bulla_call_deadline_set(&call, l->options.deadline_ms);
         num_right = load_probe(l, &call) == BULLA_OK ? num_right + 1 : 0;
         pause_ms(20);
@@ -135,7 +141,7 @@ static void do_refused(load *l, int64_t since_ns, unsigned ms)
     bulla_call call;
     for (size_t i = 0; now_ns() < until_ns && now_ns() - last_ns < 1000000000; i++) {
         bool is_right = false;
-        bulla_call_init(&call, NULL);
+        load_call_init(&call);
         bulla_call_deadline_set(&call, l->options.deadline_ms);
         if (load_decrypt_known(l, &call, i, &is_right) == BULLA_OK) {
             last_ns = now_ns();
@@ -191,16 +197,24 @@ static void do_facts(load *l)
            (unsigned long)stats.offline_hits, stats.is_offline ? "true" : "false");
 }
 
+static void do_clock(int64_t off_ms)
+{
+    load_wall_shift(off_ms);
+    printf("{\"off_ms\": %ld}\n", (long)off_ms);
+}
+
 static bool obey(load *l, const char *line)
 {
     unsigned ms = 0, rate = 0;
-    long long since_ns = 0;
+    long long since_ns = 0, off_ms = 0;
     if (sscanf(line, "load %u %u", &ms, &rate) == 2 && rate != 0)
         do_load(l, ms, rate);
     else if (sscanf(line, "settle %u", &ms) == 1)
         do_settle(l, ms);
     else if (sscanf(line, "refused %lld %u", &since_ns, &ms) == 2)
         do_refused(l, since_ns, ms);
+    else if (sscanf(line, "clock %lld", &off_ms) == 1)
+        do_clock(off_ms);
     else if (strcmp(line, "facts\n") == 0)
         do_facts(l);
     else

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fronts of a key store that lie: HTTP with wrong bodies, and TCP that breaks TLS handshakes. With `fault` None they pass on."""
+"""Fronts of a key store that lie: HTTP with wrong bodies or a wrong clock, and TCP that breaks TLS handshakes. With `fault`
+None, and `skew` 0, they pass on."""
 import json
 import os
 import socket
 import threading
+import time
+from datetime import datetime, timezone
+from email.utils import formatdate
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
@@ -52,9 +56,10 @@ class LyingFront(ThreadingHTTPServer):
     """fault: None, garbage, html, truncated, empty, other-type, swapped (each answer is that to the question before)."""
 
     daemon_threads = True
+    handler = LyingHandler
 
     def __init__(self, address):
-        super().__init__(("127.0.0.1", 0), LyingHandler)
+        super().__init__(("127.0.0.1", 0), self.handler)
         self.upstream = urlsplit(address).netloc
         self.address = f"http://127.0.0.1:{self.server_address[1]}"
         self.fault, self.last, self.lies = None, {}, 0
@@ -75,6 +80,43 @@ class LyingFront(ThreadingHTTPServer):
             return self.swapped(path, true)
         return {"garbage": os.urandom(200), "html": HTML, "truncated": true[:len(true) // 2], "empty": b"",
                 "other-type": json.dumps({"data": [{"plaintext": 5, "ciphertext": None}]}).encode()}[self.fault]
+
+
+class SkewedHandler(LyingHandler):
+    """As AWS does it: what was signed more than five minutes away from the server's time is refused, and every answer says
+    what time that is."""
+
+    def answer(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        now = time.time() + self.server.skew
+        signed = datetime.strptime(self.headers["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc).timestamp()
+        if abs(signed - now) > 300:
+            with self.server.lock:
+                self.server.refused += 1
+            status, kind, said = 400, "application/x-amz-json-1.1", json.dumps(
+                {"__type": "InvalidSignatureException", "message": "Signature expired or not yet current"}).encode()
+        else:
+            self.upstream.request("POST", self.path, body, dict(self.headers.items()))
+            answer = self.upstream.getresponse()
+            status, kind, said = answer.status, answer.getheader("Content-Type", "application/x-amz-json-1.1"), answer.read()
+        self.send_response_only(status)
+        self.send_header("Date", formatdate(now, usegmt=True))
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(said)))
+        self.end_headers()
+        self.wfile.write(said)
+
+    do_GET = do_POST = do_PUT = answer
+
+
+class SkewedFront(LyingFront):
+    """skew: seconds that the store's clock is ahead; refused: requests that were signed at the wrong time."""
+
+    handler = SkewedHandler
+
+    def __init__(self, address):
+        self.skew, self.refused, self.lock = 0, 0, threading.Lock()
+        super().__init__(address)
 
 
 class TlsBreaker:

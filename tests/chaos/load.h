@@ -16,7 +16,10 @@
 typedef struct load_options {
     bool is_stack;       /* cache, retry, breaker, offline window; else the back end alone */
     const char *address; /* of the key store */
-    const char *ca, *key, *mount, *token;
+    bool is_aws;         /* else Vault */
+    const char *ca, *key;
+    const char *mount, *token;                        /* of Vault */
+    const char *region, *access_key_id, *secret_key;  /* of AWS */
     const char *file;                                 /* address of the second recipient */
     unsigned ttl_ms, offline_ms, open_ms, timeout_ms; /* of cache, breaker and one try */
     unsigned deadline_ms;                             /* of a call */
@@ -48,6 +51,10 @@ typedef struct load_result {
     double p50_ms, p99_ms;
     char why[LOAD_KINDS][320]; /* of the first error */
 } load_result;
+
+/* A call whose wall clock is as far off as load_wall_shift said last. */
+void load_call_init(bulla_call *call);
+void load_wall_shift(int64_t ms);
 
 /* Makes everything; ends the program with a sentence when that fails. */
 void load_open(load *l, const load_options *options);

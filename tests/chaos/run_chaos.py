@@ -5,7 +5,8 @@
     run_chaos.py [--driver PATH] [--long] [--only PART]
 
 The driver (chaos.c) works on; this makes faults in front of a real OpenBao, prints a table and a line of JSON, and
-fails when the stack does not keep what docs/guide/resilience.md promises. PART: network, peak, lies, tls, names, refusal.
+fails when the stack does not keep what docs/guide/resilience.md promises. PART: network, peak, lies, tls, names, refusal;
+and clock, which is done only when it is named, and before moto as AWS KMS.
 """
 import argparse
 import json
@@ -19,7 +20,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 RUN = HERE.parent / "servers" / "run.py"
 sys.path.insert(0, str(HERE))
-from fronts import LyingFront, TlsBreaker  # noqa: E402
+from fronts import LyingFront, SkewedFront, TlsBreaker  # noqa: E402
 
 THREADS = 4
 POOL = 8 * 3  # descriptors of the connections that may be kept: a socket and libcurl's pair to wake it, each
@@ -209,14 +210,22 @@ class Chaos:
 
         def lie(kind):
             front.fault = kind
-        for kinds, facts in ((("garbage", "html", "truncated", "empty", "other-type"), {}), (("swapped",), {"raw": 0})):
+        for kinds, facts in ((("garbage", "html", "truncated", "empty", "other-type"), {}), (("swapped",), {"raw": 0, "ttl_ms": 2500})):
             drivers = self.pair(front.address, **facts)
             for kind in kinds:
                 self.under(f"200 and {kind}", drivers, lambda kind=kind: lie(kind), lambda: lie(None), 1.5 * self.second)
+            if kinds == ("swapped",):
+                self.mended(drivers)
             for driver in drivers:
                 driver.close()
         wrong = sum(row["wrong"] for row in self.rows if row["fault"].startswith("200 and"))
         self.claim(front.lies > 0 and wrong == 0, f"{front.lies} wrong bodies, {wrong} wrong keys or plaintexts")
+
+    def mended(self, drivers):
+        """What was answered wrongly is in the cache for a second or two more, or until somebody notices."""
+        after = self.load("after it: swapped", drivers, 2)[0]
+        self.claim(after["known_failed"] <= after["known"] / 10,
+                   f"after swapped answers {after['known_failed']} of {after['known']} decrypts failed {after['known_why']}")
 
     def tls(self):
         breaker = TlsBreaker(os.environ["BULLA_OPENBAO_TLS_ADDR"])
@@ -254,16 +263,50 @@ class Chaos:
         for driver in drivers:
             driver.close()
 
+    def clock(self):
+        """The store's clock jumps, and then our own: a signature at the wrong time is refused, and made anew at the right one."""
+        front = SkewedFront(os.environ["BULLA_MOTO_ADDR"])
+        hour, day = 3600, 86400 * 1000
+        # Nothing ends by the wall: what is in the cache stays there for ten minutes, and is not renewed for five.
+        drivers = self.pair(front.address, store="aws", key=os.environ["BULLA_MOTO_KEY_ARN"], ttl_ms=600000)
+        misses = drivers[0].ask("facts")["misses"]
+
+        def own(off):
+            for driver in drivers:
+                driver.ask("clock", off)
+        cases = (("none, AWS", lambda: None), ("the store's clock: 1 h ahead", lambda: setattr(front, "skew", hour)),
+                 ("the store's clock: 1 h behind", lambda: setattr(front, "skew", -hour)),
+                 ("own clock: 1 day ahead", lambda: own(day)), ("own clock: 1 day behind", lambda: own(-day)),
+                 ("both right", lambda: (own(0), setattr(front, "skew", 0))))
+        for name, begin in cases:
+            refused = front.refused
+            begin()
+            rows = self.load(name, drivers, 1.5 * self.second)
+            refused = front.refused - refused
+            failed = sum(row[kind + "_failed"] for row in rows for kind in ("known", "other", "encrypt"))
+            # At most those that are under way at that moment, each of them once.
+            self.claim(failed == 0 and (refused > 0) == (name != "none, AWS") and refused <= 2 * THREADS,
+                       f"{name}: {failed} of {sum(map(calls_of, rows))} calls failed, {refused} signatures were of the wrong "
+                       f"time {rows[0]['known_why']}{rows[1]['known_why']}")
+        facts = drivers[0].ask("facts")
+        others = sum(row["other"] for row in self.rows if row["mode"] == "stack")
+        self.claim(facts["refreshed"] == 0 and facts["misses"] - misses <= others,
+                   f"a clock that jumps by days ends no entry: {facts['misses'] - misses} misses of {others} data keys that were "
+                   f"not at hand, {facts['refreshed']} renewals")
+        for driver in drivers:
+            driver.close()
+
     def refusal(self):
         """A key that is taken away stops to work everywhere within the bound that the cache names."""
         request = bao("request", "POST", f"transit/keys/{self.options.key}/config", '{"deletion_allowed":true}')
-        cases = (("key destroyed, the store answers", 1000, 60000, 1000, lambda: None),
-                 ("key destroyed in an outage", 1000, 3000, 4000, proxy("down")))
+        cases = (("key destroyed, the store answers", 1000, 60000, 1000, lambda _: None),
+                 ("key destroyed, our clock a day behind", 1000, 60000, 1000, lambda driver: driver.ask("clock", -86400 * 1000)),
+                 ("key destroyed in an outage", 1000, 3000, 4000, lambda _: proxy("down")()))
         for name, ttl, window, bound, before in cases:
             driver = Driver(self.options, "stack", os.environ["BULLA_OPENBAO_PROXY_ADDR"], ttl_ms=ttl, offline_ms=window)
             self.load("before the key goes", [driver], 1)
             stated = driver.ask("facts")["stale_bound_ms"]
-            before()
+            before(driver)
             request()
             bao("request", "DELETE", f"transit/keys/{self.options.key}")()
             since = time.monotonic_ns()
@@ -304,14 +347,16 @@ def read_options():
 
 def main():
     options = read_options()
+    servers = ["moto"] if options.only == ["clock"] else ["openbao", "--proxy"]
     if "BULLA_SERVERS_CONTROL" not in os.environ:
-        os.execv(sys.executable, [sys.executable, str(RUN), "openbao", "--proxy", "--", sys.executable, *sys.argv])
+        os.execv(sys.executable, [sys.executable, str(RUN), *servers, "--", sys.executable, *sys.argv])
     options.folder, options.key = str(Path(os.environ["BULLA_SERVERS_JSON"]).parent), "bulla-chaos"
     key = Path(options.folder) / "recipient.key"
     key.touch(mode=0o600)
     key.write_bytes(os.urandom(32))
     options.file = f"file:{key}?namespace=chaos&name=file"
-    make_key(options.key)
+    if servers != ["moto"]:
+        make_key(options.key)
     chaos = Chaos(options)
     for part in options.only or ("network", "peak", "lies", "tls", "names", "refusal"):
         getattr(chaos, part)()
