@@ -4,6 +4,9 @@
 #include "base/mem.h"
 #include "wire/answer.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
 #define MAX_VERSION_DIGITS 9u
 
 static bulla_status malformed(bulla_call *call, const char *what)
@@ -38,8 +41,9 @@ bool bulla_transit_ciphertext_is(bulla_view text, uint32_t *out_version)
     return true;
 }
 
-static void request_write(const bulla_transit_request *request, bulla_writer *out)
+static void request_write(const void *from, bulla_writer *out)
 {
+    const bulla_transit_request *request = from;
     bulla_json_writer json = bulla_json_writer_of(out);
     bulla_json_open(&json, '{');
     if (request->plaintext.len != 0) {
@@ -61,18 +65,25 @@ static void request_write(const bulla_transit_request *request, bulla_writer *ou
     bulla_json_close(&json, '}');
 }
 
-bulla_status bulla_transit_request_encode(bulla_call *call, const bulla_transit_request *request,
-                                          bulla_secret **out_body)
+/* What `write` writes, in a secret of just that length. */
+static bulla_status body_encode(bulla_call *call, void (*write)(const void *from, bulla_writer *out), const void *from,
+                                bulla_secret **out_body)
 {
     BULLA_AUTO(bulla_secret) *body = NULL;
     bulla_writer counter = bulla_writer_of(NULL, 0);
-    request_write(request, &counter);
+    write(from, &counter);
     BULLA_TRY(bulla_secret_new(call, counter.len, &body));
     bulla_writer writer = bulla_writer_of(bulla_secret_fill(body), counter.len);
-    request_write(request, &writer);
+    write(from, &writer);
     if (writer.failed) return bulla_fail(call, BULLA_EFORMAT, "the ciphertext is not UTF-8");
     *out_body = BULLA_TAKE(body);
     return BULLA_OK;
+}
+
+bulla_status bulla_transit_request_encode(bulla_call *call, const bulla_transit_request *request,
+                                          bulla_secret **out_body)
+{
+    return body_encode(call, request_write, request, out_body);
 }
 
 void bulla_transit_answer_done(bulla_transit_answer *answer)
@@ -81,14 +92,13 @@ void bulla_transit_answer_done(bulla_transit_answer *answer)
     *answer = (bulla_transit_answer){.version = 0};
 }
 
-/* A server that does not know a member of the request says so, and works without it. */
-static bool warns_of(bulla_json_value root, const char *member)
+static bool warns_of(bulla_json_value root, const char *words)
 {
     char text[512];
     bulla_json_value warning = bulla_json_first(bulla_json_get(root, "warnings"));
     for (; bulla_json_kind_of(warning) != BULLA_JSON_NONE; warning = bulla_json_next(warning)) {
         bulla_answer_words(warning, text, sizeof text);
-        if (strstr(text, member) != NULL) return true;
+        if (strstr(text, words) != NULL) return true;
     }
     return false;
 }
@@ -111,6 +121,7 @@ bulla_status bulla_transit_answer_decode(bulla_call *call, bulla_view body, unsi
     bulla_json_value data;
     BULLA_TRANSIT_ANSWER(answer);
     BULLA_TRY(parse(call, body, &json, &data));
+    /* A server that does not know a member of the request says so, and works without it. */
     answer.ignored_data = warns_of(bulla_json_root(json), "associated_data");
     if ((wanted & BULLA_TRANSIT_CIPHERTEXT) != 0) {
         bulla_json_value text = bulla_json_get(data, "ciphertext");
@@ -124,6 +135,98 @@ bulla_status bulla_transit_answer_decode(bulla_call *call, bulla_view body, unsi
     *out_answer = answer;
     answer.plaintext = NULL;
     return BULLA_OK;
+}
+
+/* --- several at once --- */
+
+typedef struct batch {
+    const bulla_transit_item *items;
+    size_t num;
+    uint64_t first;
+} batch;
+
+static const char *reference_of(uint64_t first, size_t i, char out[24])
+{
+    (void)snprintf(out, 24, "%" PRIu64, first + i);
+    return out;
+}
+
+static void batch_write(const void *from, bulla_writer *out)
+{
+    const batch *all = from;
+    bulla_json_writer json = bulla_json_writer_of(out);
+    char reference[24];
+    bulla_json_open(&json, '{');
+    bulla_json_put_name(&json, "batch_input");
+    bulla_json_open(&json, '[');
+    for (size_t i = 0; i < all->num; i++) {
+        bulla_json_open(&json, '{');
+        bulla_json_put_name(&json, "ciphertext");
+        bulla_json_put_text(&json, all->items[i].ciphertext);
+        if (all->items[i].data.len != 0) {
+            bulla_json_put_name(&json, "associated_data");
+            bulla_json_put_base64(&json, BULLA_JSON_BASE64, all->items[i].data);
+        }
+        bulla_json_put_name(&json, "reference");
+        bulla_json_put_text(&json, bulla_view_text(reference_of(all->first, i, reference)));
+        bulla_json_close(&json, '}');
+    }
+    bulla_json_close(&json, ']');
+    bulla_json_close(&json, '}');
+}
+
+bulla_status bulla_transit_batch_encode(bulla_call *call, const bulla_transit_item *items, size_t num, uint64_t first,
+                                        bulla_secret **out_body)
+{
+    const batch all = {items, num, first};
+    return body_encode(call, batch_write, &all, out_body);
+}
+
+/* A result with an error, whatever it says, or without a key leaves *out_plaintext NULL. */
+static bulla_status result_read(bulla_call *call, bulla_json_value result, const char *reference,
+                                bulla_secret **out_plaintext)
+{
+    bulla_json_value error = bulla_json_get(result, "error");
+    bool has_error = bulla_json_kind_of(error) != BULLA_JSON_NONE && !bulla_json_is(error, "");
+    if (!bulla_json_is(bulla_json_get(result, "reference"), reference)) return malformed(call, "reference");
+    if (has_error) return BULLA_OK;
+    bulla_status status = bulla_json_secret(NULL, bulla_json_get(result, "plaintext"), BULLA_JSON_BASE64,
+                                            "the answer's plaintext", out_plaintext);
+    return status == BULLA_ENOMEM ? bulla_fail(call, status, "no memory for a data key") : BULLA_OK;
+}
+
+bulla_status bulla_transit_batch_decode(bulla_call *call, bulla_view body, size_t num, uint64_t first,
+                                        bulla_secret **out_plaintexts)
+{
+    BULLA_AUTO(bulla_json) *json = NULL;
+    bulla_json_value data;
+    bulla_secret *opened[BULLA_TRANSIT_MAX_BATCH] = {NULL};
+    char reference[24];
+    BULLA_TRY(parse(call, body, &json, &data));
+    bulla_json_value results = bulla_json_get(data, "batch_results");
+    if (bulla_json_kind_of(results) != BULLA_JSON_ARRAY || bulla_json_count(results) != num ||
+        num > BULLA_TRANSIT_MAX_BATCH)
+        return malformed(call, "list of results");
+    bulla_status status = BULLA_OK;
+    bulla_json_value result = bulla_json_first(results);
+    for (size_t i = 0; i < num && status == BULLA_OK; i++, result = bulla_json_next(result))
+        status = result_read(call, result, reference_of(first, i, reference), &opened[i]);
+    for (size_t i = 0; i < num; i++) {
+        if (status == BULLA_OK)
+            out_plaintexts[i] = opened[i];
+        else
+            bulla_secret_unref(opened[i]);
+    }
+    return status;
+}
+
+/* --- keys --- */
+
+bool bulla_transit_says_exists(bulla_view body)
+{
+    BULLA_AUTO(bulla_json) *json = NULL;
+    if (bulla_json_parse(NULL, body, "the answer", &json) != BULLA_OK) return false;
+    return warns_of(bulla_json_root(json), "already existed");
 }
 
 bool bulla_transit_type_binds(const char *type)

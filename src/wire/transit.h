@@ -44,6 +44,19 @@ void bulla_transit_answer_done(bulla_transit_answer *answer);
 BULLA_MUST_USE bulla_status bulla_transit_answer_decode(bulla_call *call, bulla_view body, unsigned wanted,
                                                         bulla_transit_answer *out_answer);
 
+/* Several ciphertexts in one decrypt. The item at index i bears the reference `first` + i, in the answer too, so that
+ * no key is taken for another's. */
+#define BULLA_TRANSIT_MAX_BATCH 64u
+typedef struct bulla_transit_item {
+    bulla_view ciphertext, data; /* as in bulla_transit_request */
+} bulla_transit_item;
+BULLA_MUST_USE bulla_status bulla_transit_batch_encode(bulla_call *call, const bulla_transit_item *items, size_t num,
+                                                       uint64_t first, bulla_secret **out_body);
+/* The keys that the server opened: out_plaintexts has room for `num`, NULL for each that it did not open. Whole or not
+ * at all: EFORMAT unless there is just one result for each item, in order and under its reference. */
+BULLA_MUST_USE bulla_status bulla_transit_batch_decode(bulla_call *call, bulla_view body, size_t num, uint64_t first,
+                                                       bulla_secret **out_plaintexts);
+
 typedef struct bulla_transit_key {
     char type[32];
     uint32_t latest_version, min_decryption_version, num_versions;
@@ -52,6 +65,9 @@ typedef struct bulla_transit_key {
     bool is_derived, is_imported, is_deleted; /* deleted softly: it can be restored */
 } bulla_transit_key;
 BULLA_MUST_USE bulla_status bulla_transit_key_decode(bulla_call *call, bulla_view body, bulla_transit_key *out_key);
+
+/* Whether the answer to making a key warns that there was one of that name. */
+bool bulla_transit_says_exists(bulla_view body);
 
 /* Whether keys of that type bind associated data. */
 bool bulla_transit_type_binds(const char *type);

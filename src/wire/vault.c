@@ -87,6 +87,21 @@ bulla_status bulla_vault_lookup_decode(bulla_call *call, bulla_view body, bulla_
     return BULLA_OK;
 }
 
+/* The first two numbers of "1.17.3+ent", each below 1000. */
+static uint32_t version_parse(const char *text)
+{
+    uint32_t numbers[2] = {0, 0};
+    for (size_t i = 0; i < 2; i++) {
+        size_t len = strspn(text, "0123456789");
+        if (len == 0 || len > 3) return 0;
+        for (size_t at = 0; at < len; at++)
+            numbers[i] = numbers[i] * 10 + (uint32_t)(text[at] - '0');
+        text += len;
+        if (i == 0 && *text++ != '.') return 0;
+    }
+    return numbers[0] * 1000 + numbers[1];
+}
+
 bool bulla_vault_health_decode(bulla_view body, bulla_vault_health *out_health)
 {
     BULLA_AUTO(bulla_json) *json = NULL;
@@ -96,6 +111,9 @@ bool bulla_vault_health_decode(bulla_view body, bulla_vault_health *out_health)
     if (!bulla_json_bool(bulla_json_get(root, "initialized"), &health.is_initialized)) return false;
     if (!bulla_json_bool(bulla_json_get(root, "sealed"), &health.is_sealed)) return false;
     if (!bulla_json_bool(bulla_json_get(root, "standby"), &health.is_standby)) return false;
+    char version[32];
+    if (bulla_json_text(bulla_json_get(root, "version"), version, sizeof version))
+        health.version = version_parse(version);
     *out_health = health;
     return true;
 }

@@ -31,6 +31,7 @@ BULLA_MUST_USE bulla_status bulla_vault_lookup_decode(bulla_call *call, bulla_vi
 
 typedef struct bulla_vault_health {
     bool is_initialized, is_sealed, is_standby;
+    uint32_t version; /* 2004 for "2.4.1"; 0: not said */
 } bulla_vault_health;
 bool bulla_vault_health_decode(bulla_view body, bulla_vault_health *out_health); /* false: it is not one */
 

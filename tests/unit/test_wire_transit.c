@@ -167,6 +167,74 @@ static void test_a_key_without_type_or_version_is_refused(void **state)
     }
 }
 
+#define KEY "MDEyMzQ1Njc4OWFiY2RlZg=="
+#define RESULT(n) "{\"plaintext\":\"" KEY "\",\"reference\":\"" n "\"}"
+#define BATCH(results) "{\"data\":{\"batch_results\":[" results "]},\"warnings\":null}"
+
+static void test_several_ciphertexts_are_one_request(void **state)
+{
+    (void)state;
+    BULLA_AUTO(bulla_secret) *body = NULL;
+    const bulla_transit_item items[] = {{bulla_view_text(GOOD), bulla_view_text("\x01\x02")},
+                                        {bulla_view_text("vault:v2:AAEC"), {NULL, 0}}};
+    assert_int_equal(bulla_transit_batch_encode(NULL, items, 2, 9, &body), BULLA_OK);
+    bulla_view text = bulla_secret_borrow(body);
+    if (!bulla_view_is(text, "{\"batch_input\":[{\"ciphertext\":\"" GOOD
+                             "\",\"associated_data\":\"AQI=\",\"reference\":\"9\"},"
+                             "{\"ciphertext\":\"vault:v2:AAEC\",\"reference\":\"10\"}]}"))
+        fail_msg("%.*s", (int)text.len, (const char *)text.data);
+}
+
+/* As OpenBao 2.4 answered, with HTTP 400. */
+static void test_a_batch_gives_the_keys_that_were_opened(void **state)
+{
+    (void)state;
+    bulla_secret *keys[4] = {NULL};
+    const char *body = BATCH(RESULT("7") ",{\"plaintext\":\"\",\"error\":\"cipher: message authentication failed\","
+                                         "\"reference\":\"8\"},{\"plaintext\":\"?\",\"reference\":\"9\"},"
+                                         "{\"plaintext\":\"" KEY "\",\"error\":\"\",\"reference\":\"10\"}");
+    assert_int_equal(bulla_transit_batch_decode(NULL, bulla_view_text(body), 4, 7, keys), BULLA_OK);
+    assert_true(bulla_view_is(bulla_secret_borrow(keys[0]), "0123456789abcdef"));
+    assert_null(keys[1]);
+    assert_null(keys[2]);
+    assert_true(bulla_view_is(bulla_secret_borrow(keys[3]), "0123456789abcdef"));
+    bulla_secret_unref(keys[0]);
+    bulla_secret_unref(keys[3]);
+}
+
+static void test_a_batch_that_is_not_just_what_was_asked_gives_none(void **state)
+{
+    (void)state;
+    static const char *const rows[] = {"",
+                                       "<html>",
+                                       "{\"errors\":[\"missing ciphertext to decrypt\"]}",
+                                       "{\"data\":{\"plaintext\":\"" KEY "\"}}",
+                                       "{\"data\":{\"batch_results\":{}}}",
+                                       BATCH(""),
+                                       BATCH(RESULT("7")),
+                                       BATCH(RESULT("7") "," RESULT("8") "," RESULT("9")),
+                                       BATCH(RESULT("8") "," RESULT("7")),
+                                       BATCH(RESULT("7") "," RESULT("7")),
+                                       BATCH(RESULT("7") "," RESULT("")),
+                                       BATCH(RESULT("7") ",{\"plaintext\":\"" KEY "\"}"),
+                                       BATCH(RESULT("7") ",{\"plaintext\":\"" KEY "\",\"reference\":8}"),
+                                       BATCH(RESULT("7") ",\"x\"")};
+    for (size_t i = 0; i < BULLA_LEN(rows); i++) {
+        bulla_secret *keys[2] = {NULL};
+        bulla_status status = bulla_transit_batch_decode(NULL, bulla_view_text(rows[i]), 2, 7, keys);
+        if (status != BULLA_EFORMAT) fail_msg("%s: %s", rows[i], bulla_status_name(status));
+        assert_true(keys[0] == NULL && keys[1] == NULL);
+    }
+}
+
+static void test_a_key_that_was_there_is_heard_of(void **state)
+{
+    (void)state;
+    assert_true(bulla_transit_says_exists(bulla_view_text("{\"warnings\":[\"x\",\"key app already existed\"]}")));
+    assert_false(bulla_transit_says_exists(bulla_view_text("{\"warnings\":null}")));
+    assert_false(bulla_transit_says_exists(bulla_view_text("already existed")));
+}
+
 static bulla_status add_name(void *arg, bulla_call *call, const char *name)
 {
     (void)call;
@@ -203,6 +271,10 @@ int main(void)
         cmocka_unit_test(test_a_symmetric_key_is_read),
         cmocka_unit_test(test_an_asymmetric_key_is_read),
         cmocka_unit_test(test_a_key_without_type_or_version_is_refused),
+        cmocka_unit_test(test_several_ciphertexts_are_one_request),
+        cmocka_unit_test(test_a_batch_gives_the_keys_that_were_opened),
+        cmocka_unit_test(test_a_batch_that_is_not_just_what_was_asked_gives_none),
+        cmocka_unit_test(test_a_key_that_was_there_is_heard_of),
         cmocka_unit_test(test_a_list_shows_its_names_in_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,8 @@
 
 #include "cmocka_all.h"
 
+#include <stdio.h>
+
 static void test_a_login_has_the_fields_that_are_given(void **state)
 {
     (void)state;
@@ -69,6 +71,24 @@ static void test_a_look_up_says_how_long(void **state)
     assert_int_equal(bulla_vault_lookup_decode(NULL, bulla_view_text("{\"data\":{}}"), &grant), BULLA_EFORMAT);
 }
 
+static void test_a_version_is_its_first_two_numbers(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        uint32_t version;
+    } rows[] = {{"2.4.0", 2004}, {"1.17.3+ent", 1017}, {"0.11.5", 11}, {"1.9.0-rc1", 1009}, {"1.8", 1008},
+                {"", 0},         {"v1.9", 0},          {"1", 0},       {"1.x", 0},          {"1234.5", 0}};
+    for (size_t i = 0; i < BULLA_LEN(rows); i++) {
+        char body[128];
+        bulla_vault_health health;
+        (void)snprintf(body, sizeof body,
+                       "{\"initialized\":true,\"sealed\":false,\"standby\":false,\"version\":\"%s\"}", rows[i].text);
+        assert_true(bulla_vault_health_decode(bulla_view_text(body), &health));
+        if (health.version != rows[i].version) fail_msg("%s: %u", rows[i].text, health.version);
+    }
+}
+
 static void test_health_is_three_answers(void **state)
 {
     (void)state;
@@ -76,6 +96,7 @@ static void test_health_is_three_answers(void **state)
     assert_true(bulla_vault_health_decode(bulla_view_text("{\"initialized\":true,\"sealed\":true,\"standby\":false}"),
                                           &health));
     assert_true(health.is_initialized && health.is_sealed && !health.is_standby);
+    assert_int_equal(health.version, 0);
     assert_false(bulla_vault_health_decode(bulla_view_text("{\"initialized\":true,\"sealed\":true}"), &health));
     assert_false(bulla_vault_health_decode(bulla_view_text("OK"), &health));
 }
@@ -157,6 +178,7 @@ int main(void)
         cmocka_unit_test(test_a_grant_has_token_and_lease),
         cmocka_unit_test(test_what_is_no_grant_is_refused),
         cmocka_unit_test(test_a_look_up_says_how_long),
+        cmocka_unit_test(test_a_version_is_its_first_two_numbers),
         cmocka_unit_test(test_health_is_three_answers),
         cmocka_unit_test(test_refusals_are_told_apart_by_their_words),
         cmocka_unit_test(test_long_words_are_cut),
