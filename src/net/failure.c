@@ -78,13 +78,13 @@ static bulla_status fail_late(const trouble *what)
 {
     const char *phase = phase_of(what->conn, what->plan);
     bool is_over = bulla_http_now_ns() >= what->plan->until_ns - TIMER_STEPS_NS;
-    if (is_over && what->plan->ends_at_deadline)
-        return bulla_fail(what->call, BULLA_EDEADLINE, "store %s: the deadline passed while waiting for %s of %s",
-                          what->store, phase, what->at);
     if (was_sent(what->conn) && !what->plan->request->idempotent)
         return bulla_fail(what->call, BULLA_EUNKNOWN,
                           "store %s: %s took the request and did not answer in time: it may have been carried out",
                           what->store, what->at);
+    if (is_over && what->plan->ends_at_deadline)
+        return bulla_fail(what->call, BULLA_EDEADLINE, "store %s: the deadline passed while waiting for %s of %s",
+                          what->store, phase, what->at);
     return bulla_fail(what->call, BULLA_EUNAVAIL,
                       "store %s: time ran out while waiting for %s of %s: it is down, slow, or not to be reached",
                       what->store, phase, what->at);
@@ -191,6 +191,12 @@ static bulla_status (*fail_of(CURLcode result))(const trouble *)
     for (size_t i = 0; i < BULLA_LEN(known); i++)
         if (known[i].result == result) return known[i].fail;
     return fail_broken;
+}
+
+bulla_status bulla_transfer_late(bulla_conn *conn, bulla_call *call, const bulla_http_plan *plan)
+{
+    bool is_unsure = was_sent(conn) && !plan->request->idempotent;
+    return is_unsure ? bulla_transfer_fail(conn, call, plan, CURLE_OPERATION_TIMEDOUT) : BULLA_EDEADLINE;
 }
 
 bulla_status bulla_transfer_fail(bulla_conn *conn, bulla_call *call, const bulla_http_plan *plan, CURLcode result)

@@ -185,10 +185,23 @@ static void test_the_deadline_ends_every_wait(void **state)
     assert_in_range(real_ms() - since, 100, 5000);
     assert_why(&kit, "deadline");
     next.fault = HTTP_STALL_IN_BODY;
-    assert_status(create(), BULLA_EDEADLINE);
+    assert_status(ask(), BULLA_EDEADLINE);
     fake_env_advance_ms(&kit.fake, 200);
     assert_status(ask(), BULLA_EDEADLINE);
     assert_int_equal(http_server_num_requests(kit.server), 2); /* not asked any more */
+}
+
+static void test_what_may_have_happened_is_unknown_at_the_deadline_too(void **state)
+{
+    (void)state;
+    next.fault = HTTP_SILENCE;
+    bulla_call_deadline_set(&kit.call, 150);
+    assert_status(create(), BULLA_EUNKNOWN);
+    assert_why(&kit, "may have been carried out");
+    next.fault = HTTP_STALL_IN_BODY;
+    assert_status(create(), BULLA_EUNKNOWN);
+    fake_env_advance_ms(&kit.fake, 200);
+    assert_status(create(), BULLA_EDEADLINE); /* not sent */
 }
 
 static void test_the_deadline_is_by_the_calls_own_clock(void **state)
@@ -309,6 +322,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_slow_answer_is_waited_for, start, stop),
         cmocka_unit_test_setup_teardown(test_a_header_flood_is_refused, start, stop),
         cmocka_unit_test_setup_teardown(test_the_deadline_ends_every_wait, start, stop),
+        cmocka_unit_test_setup_teardown(test_what_may_have_happened_is_unknown_at_the_deadline_too, start, stop),
         cmocka_unit_test_setup_teardown(test_the_deadline_is_by_the_calls_own_clock, start, stop),
         cmocka_unit_test_setup_teardown(test_a_cancellation_is_noticed_within_100_ms, start, stop),
         cmocka_unit_test_setup_teardown(test_after_each_failure_the_client_works_again, start, stop),
