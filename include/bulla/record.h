@@ -30,8 +30,8 @@ BULLA_API BULLA_MUST_USE bulla_status bulla_datakey_create(bulla_call *call, bul
                                                            bulla_datakey **out_datakey);
 
 /* bulla_datakey_open opens a wrapped data key. The count of earlier encryptions is not known here: a program that
- * re-opens one key for writing for years gives max_records accordingly. Should a store have opened it to wrong bytes, so
- * that records are of another key (ENOKEY): bulla_provider_forget with the same arguments, and open it again. */
+ * re-opens one key for writing for years gives max_records accordingly. Should a store have opened it to wrong bytes,
+ * so that records are of another key (ENOKEY): bulla_provider_forget with the same arguments, and open it again. */
 BULLA_API BULLA_MUST_USE bulla_status bulla_datakey_open(bulla_call *call, bulla_provider *provider,
                                                          bulla_context *context, const bulla_wrapped *wrapped,
                                                          const bulla_datakey_options *options,
