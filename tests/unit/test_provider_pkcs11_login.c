@@ -207,6 +207,31 @@ static void test_a_login_that_comes_back_after_the_deadline_is_the_last_step(voi
     assert_int_equal(hsm_count(HSM_LOGIN), 1);
 }
 
+static void test_a_request_that_hangs_keeps_nobody_from_being_told_that_the_token_is_gone(void **state)
+{
+    pkcs11_kit *kit = *state;
+    pthread_t thread;
+    request stuck = {.kit = kit};
+    bulla_call call;
+    pkcs11_kit_open(kit);
+    pkcs11_kit_call(kit, &stuck.call, 0);
+    hsm_hold(HSM_ENCRYPT);
+    assert_int_equal(pthread_create(&thread, NULL, request_run, &stuck), 0);
+    hsm_held_wait(HSM_ENCRYPT, 1);
+    hsm_pull(0);
+    pkcs11_kit_call(kit, &call, 0);
+    assert_status(pkcs11_both_ways(kit->key, &call), BULLA_EUNAVAIL); /* without a deadline */
+    assert_why(&call, "no token \"prod\" is there");
+    pkcs11_kit_call(kit, &call, 30);
+    bulla_status status = pkcs11_both_ways(kit->key, &call);
+    assert_true(status == BULLA_EUNAVAIL || status == BULLA_EDEADLINE); /* where the module would be initialised anew */
+    assert_int_equal(hsm_held(HSM_ENCRYPT), 1);
+    hsm_put_back(0, true);
+    hsm_release(HSM_ENCRYPT);
+    (void)pthread_join(thread, NULL);
+    assert_status(stuck.status, BULLA_OK); /* it found the token again */
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, pkcs11_kit_setup, pkcs11_kit_teardown)
@@ -221,6 +246,7 @@ int main(void)
         TEST(test_a_login_that_ends_under_it_is_done_again_and_nothing_fails),
         TEST(test_a_login_that_hangs_keeps_nobody_else_past_a_deadline_or_a_cancellation),
         TEST(test_a_login_that_comes_back_after_the_deadline_is_the_last_step),
+        TEST(test_a_request_that_hangs_keeps_nobody_from_being_told_that_the_token_is_gone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
