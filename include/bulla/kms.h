@@ -26,6 +26,8 @@ typedef struct bulla_tls_options {
     const char *min_version;            /* "1.2" (NULL) or "1.3" */
     const char *server_name;            /* the name the server's certificate must bear; NULL: the address's host */
     bool accept_any_server_certificate; /* no verification at all: anybody may answer. Logged at every start. */
+    bool accept_unencrypted_http;       /* http to other machines: anybody on the way reads tokens and data keys. Logged
+                                         * at every start; without it such an address is ECONFIG. */
 } bulla_tls_options;
 
 typedef struct bulla_pool_options {

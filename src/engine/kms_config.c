@@ -28,6 +28,7 @@ static const char *const data_key_specs[] = {"AES_256", "AES_128", NULL};
     X(WORD, "tls.min_version", tls.min_version, 0, 0, tls_versions)                                                    \
     X(TEXT, "tls.server_name", tls.server_name, 0, 0, NULL)                                                            \
     X(BOOL, "tls.accept_any_server_certificate", tls.accept_any_server_certificate, 0, 0, NULL)                        \
+    X(BOOL, "tls.accept_unencrypted_http", tls.accept_unencrypted_http, 0, 0, NULL)                                    \
     X(NUM, "connection_pool.max_connections", pool.max_connections, 1, 64, NULL)                                       \
     X(MS, "connection_pool.idle_timeout", pool.idle_timeout_ms, 1, DAY_MS, NULL)                                       \
     X(MS, "connection_pool.connection_timeout", pool.connection_timeout_ms, 1, 600000, NULL)                           \
@@ -195,7 +196,7 @@ static const struct {
     const char *names;
 } owners[] = {
     {VAULT | AWS | AZURE | GCP, "timeout tls.ca_cert tls.client_cert tls.client_key tls.min_version tls.server_name "
-                                "tls.accept_any_server_certificate"},
+                                "tls.accept_any_server_certificate tls.accept_unencrypted_http"},
     {VAULT | AZURE | GCP, "key_name"},
     {AZURE | GCP, "key_version"},
     {AWS | GCP, "endpoint"},

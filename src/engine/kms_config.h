@@ -32,7 +32,7 @@ enum {
 /* Puts what is set into `options`; the cache's fields stand in their order from `first`. */
 void bulla_cache_options_fill(const bulla_conf *conf, size_t first, bool *enabled, bulla_cache_options *options);
 
-#define BULLA_KMS_NUM_FIELDS 83u
+#define BULLA_KMS_NUM_FIELDS 84u
 extern const bulla_conf_field bulla_kms_fields[BULLA_KMS_NUM_FIELDS];
 
 /* Fills `out_block` from a block; everything is borrowed from it, and its cache from `out_block`. `usual` is what holds

@@ -37,27 +37,6 @@ static bool region_fill(const char *pattern, const char *region, char out[BULLA_
     return !writer.failed;
 }
 
-/* Data keys travel in these requests, and the signature hides nothing. */
-static bulla_status url_check(bulla_call *call, const bulla_kms_config *config, const char *service, const char *url,
-                              bool is_configured)
-{
-    bulla_http_url parsed;
-    BULLA_TRY(bulla_http_url_parse(call, url, &parsed));
-    if (strchr(url, '?') != NULL || strchr(url, '#') != NULL)
-        return bulla_fail(call, BULLA_ECONFIG, "key store \"%s\": the endpoint of %s has a query", config->name,
-                          service);
-    if (strcmp(parsed.scheme, "https") == 0 || parsed.is_loopback) return BULLA_OK;
-    if (!is_configured)
-        return bulla_fail(call, BULLA_ECONFIG,
-                          "key store \"%s\": an environment variable points %s at plain http on another machine: use "
-                          "https, or write the endpoint into bulla.yaml if you mean it",
-                          config->name, service);
-    bulla_log(bulla_env_of(call), BULLA_LOG_WARN,
-              "key store \"%s\": plain http to %s: whoever sees the network sees the data keys", config->name,
-              parsed.host);
-    return BULLA_OK;
-}
-
 bulla_status bulla_aws_url_format(bulla_call *call, const bulla_kms_config *config, const char *service,
                                   const char *region, char out[BULLA_AWS_MAX_URL])
 {
@@ -69,5 +48,8 @@ bulla_status bulla_aws_url_format(bulla_call *call, const bulla_kms_config *conf
     if (!region_fill(bulla_kms_setting(call, configured, names, usual), region, out))
         return bulla_fail(call, BULLA_ECONFIG, "key store \"%s\": the endpoint of %s is too long", config->name,
                           service);
-    return url_check(call, config, service, out, configured != NULL);
+    if (strchr(out, '?') != NULL || strchr(out, '#') != NULL)
+        return bulla_fail(call, BULLA_ECONFIG, "key store \"%s\": the endpoint of %s has a query", config->name,
+                          service);
+    return bulla_kms_url_check(call, config, is_kms ? "endpoint" : "sts_endpoint", out);
 }

@@ -258,7 +258,7 @@ static bulla_status azure_open(bulla_kms *kms, bulla_call *call, const bulla_kms
         return bulla_fail(call, BULLA_EINVAL, "azure: write azure:https://VAULT.vault.azure.net/keys/NAME");
     char url[sizeof parsed.body];
     (void)snprintf(url, sizeof url, "%.*s", (int)kid.base.len, (const char *)kid.base.data);
-    BULLA_TRY(bulla_login_url_check(call, "the vault", url));
+    BULLA_TRY(bulla_kms_url_check(call, config, "the vault", url));
     BULLA_TRY(bulla_kms_client(kms, call, config, endpoint, bulla_azure_client_new, &client));
     BULLA_TRY(bulla_alloc(call, sizeof(bulla_azure_key), &memory));
     bulla_azure_key *self = memory;

@@ -139,7 +139,7 @@ static bulla_status client_fill(bulla_kms *kms, bulla_call *call, bulla_gcp_clie
     if (len >= sizeof client->endpoint)
         return bulla_fail(call, BULLA_ECONFIG, "key store \"%s\": the endpoint is too long", config->name);
     memcpy(client->endpoint, endpoint, len);
-    BULLA_TRY(bulla_login_url_check(call, "endpoint", client->endpoint));
+    BULLA_TRY(bulla_kms_url_check(call, config, "endpoint", client->endpoint));
     bulla_gcp_quota_project(call, config, client->quota_project, sizeof client->quota_project);
     BULLA_TRY(bulla_oauth_new(call, bulla_gcp_login, (void *)(uintptr_t)config, &client->oauth));
     return bulla_http_open(call, &options, &client->http);

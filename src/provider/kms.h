@@ -66,6 +66,11 @@ typedef struct bulla_backend {
 /* The back end of a scheme, or NULL. */
 const bulla_backend *bulla_backend_find(const char *scheme);
 
+/* The rule for every address that keys and credentials go to: https, or http to this machine; http to another one only
+ * where tls.accept_unencrypted_http is set, which is logged each time. ECONFIG saying so; `what` names the setting. */
+BULLA_MUST_USE bulla_status bulla_kms_url_check(bulla_call *call, const bulla_kms_config *config, const char *what,
+                                                const char *url);
+
 /* The value of a setting: the configuration's, else the first variable of the call's environment that is set and not
  * empty, else `fallback`. `names` are separated by blanks. The result is borrowed from whoever has it. */
 const char *bulla_kms_setting(const bulla_call *call, const char *configured, const char *names, const char *fallback);

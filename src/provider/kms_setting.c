@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/oserror.h"
 #include "base/secret.h"
+#include "net/http.h"
 #include "provider/kms.h"
 
 #include <errno.h>
@@ -11,6 +12,24 @@
 #include <unistd.h>
 
 #define MAX_SECRET_FILE (64u << 10)
+
+bulla_status bulla_kms_url_check(bulla_call *call, const bulla_kms_config *config, const char *what, const char *url)
+{
+    bulla_http_url parsed;
+    BULLA_TRY(bulla_http_url_parse(call, url, &parsed));
+    if (strcmp(parsed.scheme, "https") == 0 || parsed.is_loopback) return BULLA_OK;
+    if (!config->tls.accept_unencrypted_http)
+        return bulla_fail(
+            call, BULLA_ECONFIG,
+            "key store \"%s\": %s is plain http to %.64s: everybody on the way could read credentials and "
+            "data keys; use https, or set tls.accept_unencrypted_http",
+            config->name, what, parsed.host);
+    bulla_log(bulla_env_of(call), BULLA_LOG_WARN,
+              "key store \"%s\": tls.accept_unencrypted_http is set: whoever sees what goes to %s has its credentials "
+              "and data keys",
+              config->name, parsed.host);
+    return BULLA_OK;
+}
 
 const char *bulla_kms_setting(const bulla_call *call, const char *configured, const char *names, const char *fallback)
 {

@@ -200,11 +200,7 @@ static bulla_status url_take(bulla_vault_client *client, bulla_call *call, const
         return bulla_fail(call, BULLA_ECONFIG, "key store \"%s\": the address is too long, or has a query", name);
     memcpy(client->url, address, len);
     (void)snprintf(client->host, sizeof client->host, "%s:%u", url.host, url.port);
-    if (strcmp(url.scheme, "http") == 0 && !url.is_loopback)
-        bulla_log(client->env, BULLA_LOG_WARN,
-                  "key store \"%s\": %s is reached without TLS: its token and data keys can be read on the way", name,
-                  client->host);
-    return BULLA_OK;
+    return bulla_kms_url_check(call, client->config, "the address", address);
 }
 
 static bulla_tls_options tls_of(const bulla_call *call, const bulla_kms_config *config)

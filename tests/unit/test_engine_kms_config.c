@@ -36,7 +36,8 @@ static const char two_stores[] = "cache: {enabled: true, ttl: 7m}\n"
                                  "    address: https://vault:8200\n"
                                  "    standby_addresses: [https://v2:8200, https://v3:8200]\n"
                                  "    token: ${MY_TOKEN}\n"
-                                 "    tls: {min_version: '1.3', accept_any_server_certificate: true}\n"
+                                 "    tls: {min_version: '1.3', accept_any_server_certificate: true,\n"
+                                 "      accept_unencrypted_http: true}\n"
                                  "    timeout: 2s\n"
                                  "    max_retries: 4\n"
                                  "    retry: {enabled: false}\n"
@@ -69,6 +70,7 @@ static void test_every_kind_of_setting_arrives(void **state)
     assert_true(bulla_view_is(bulla_secret_borrow(main_store->token), "s.from-the-environment"));
     assert_string_equal(main_store->tls.min_version, "1.3");
     assert_true(main_store->tls.accept_any_server_certificate);
+    assert_true(main_store->tls.accept_unencrypted_http);
     assert_int_equal(main_store->timeout_ms, 2000);
     assert_int_equal(main_store->retry.max_retries, 4);
     assert_true(main_store->retry.disabled);

@@ -254,7 +254,7 @@ static void test_an_endpoint_may_have_the_region_in_its_name(void **state)
     assert_string_equal(url, "https://all.example");
 }
 
-static void test_plain_http_elsewhere_is_taken_from_the_configuration_alone_and_told(void **state)
+static void test_plain_http_elsewhere_is_refused_or_told(void **state)
 {
     aws_kit *kit = *state;
     char url[BULLA_AWS_MAX_URL];
@@ -262,8 +262,12 @@ static void test_plain_http_elsewhere_is_taken_from_the_configuration_alone_and_
     aws_kit_var(kit, "AWS_ENDPOINT_URL_KMS", "http://kms.example:4566");
     assert_status(bulla_aws_url_format(&kit->call, &kit->config, "kms", "eu-west-1", url), BULLA_ECONFIG);
     kit->config.endpoint = "http://kms.example:4566";
+    assert_status(bulla_aws_url_format(&kit->call, &kit->config, "kms", "eu-west-1", url), BULLA_ECONFIG);
+    assert_non_null(strstr(kit->call.why, "tls.accept_unencrypted_http"));
+    kit->config.tls.accept_unencrypted_http = true;
     assert_ok(bulla_aws_url_format(&kit->call, &kit->config, "kms", "eu-west-1", url));
-    assert_non_null(strstr(kit->log, "plain http to kms.example"));
+    assert_non_null(strstr(kit->log, "tls.accept_unencrypted_http is set"));
+    assert_non_null(strstr(kit->log, "kms.example"));
 }
 
 /* --- TLS --- */
@@ -437,7 +441,7 @@ int main(void)
         TEST(test_addresses_that_cannot_be_keys_are_refused),
         TEST(test_configurations_that_cannot_work_are_refused),
         TEST(test_an_endpoint_may_have_the_region_in_its_name),
-        TEST(test_plain_http_elsewhere_is_taken_from_the_configuration_alone_and_told),
+        TEST(test_plain_http_elsewhere_is_refused_or_told),
         TEST(test_servers_that_cannot_prove_who_they_are_get_no_request),
         TEST(test_a_store_that_is_silent_holds_nobody_beyond_the_deadline),
         TEST(test_the_version_of_a_key_counts_its_rotations_and_the_one_under_way),
