@@ -32,6 +32,8 @@ struct bulla_oauth {
 
     bulla_secret *bearer;
     int64_t renew_ns, expires_ns;
+    unsigned refusal; /* of the token before, until the next comes */
+    int64_t refused_ns;
     bool is_flying;       /* one caller is logging in */
     uint64_t num_flights; /* finished */
     bulla_status outcome; /* of the last flight */
@@ -53,6 +55,7 @@ static void lock(bulla_oauth *oauth)
     if (oauth->owner == self) return;
     oauth->owner = self; /* a child: its parent's token is wiped here, and no thread of the parent is */
     oauth->bearer = NULL;
+    oauth->refusal = 0;
     oauth->is_flying = false;
 }
 
@@ -102,6 +105,7 @@ static void flight_end(bulla_oauth *oauth, bulla_call *call, bulla_status status
     bulla_secret *old = status == BULLA_OK ? oauth->bearer : NULL;
     if (status == BULLA_OK) {
         oauth->bearer = BULLA_TAKE(grant->bearer);
+        oauth->refusal = 0;
         oauth->renew_ns = now + renew_in;
         oauth->expires_ns = now + grant->lifetime_s * SECOND_NS;
     } else {
@@ -198,13 +202,36 @@ bulla_status bulla_oauth_bearer(bulla_oauth *oauth, bulla_call *call, bulla_secr
     }
 }
 
-void bulla_oauth_refuse(bulla_oauth *oauth, const bulla_secret *bearer)
+bool bulla_oauth_refuse(bulla_oauth *oauth, const bulla_secret *bearer, unsigned why)
 {
+    int64_t now = oauth->env->ticks_ns(oauth->env->arg);
     bulla_secret *old = NULL;
     lock(oauth);
-    if (oauth->bearer == bearer) old = BULLA_TAKE(oauth->bearer);
+    if (oauth->bearer == bearer) {
+        old = BULLA_TAKE(oauth->bearer);
+        oauth->refusal = why;
+        oauth->refused_ns = now;
+    }
     unlock(oauth);
     bulla_secret_unref(old);
+    return old != NULL;
+}
+
+bool bulla_oauth_keeps(bulla_oauth *oauth, const bulla_secret *bearer)
+{
+    lock(oauth);
+    bool is_kept = oauth->bearer == bearer;
+    unlock(oauth);
+    return is_kept;
+}
+
+unsigned bulla_oauth_refusal(bulla_oauth *oauth, int64_t *out_ns)
+{
+    lock(oauth);
+    unsigned why = oauth->refusal;
+    *out_ns = oauth->refused_ns;
+    unlock(oauth);
+    return why;
 }
 
 /* --- requests --- */
@@ -230,7 +257,7 @@ bulla_status bulla_oauth_send(bulla_oauth *oauth, bulla_http *http, bulla_call *
         BULLA_TRY(status);
         if (out_answer->code != 401 || tries != 0) return BULLA_OK;
         bulla_http_answer_done(out_answer);
-        bulla_oauth_refuse(oauth, bearer);
+        (void)bulla_oauth_refuse(oauth, bearer, 1);
     }
 }
 

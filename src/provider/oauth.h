@@ -25,8 +25,13 @@ BULLA_AUTO_DEFINE(bulla_oauth, bulla_oauth_free)
  * meanwhile wait for that one login, no longer than their own deadline, and share its failure. */
 BULLA_MUST_USE bulla_status bulla_oauth_bearer(bulla_oauth *oauth, bulla_call *call, bulla_secret **out_bearer);
 
-/* Forgets the token that the store has refused, when it is still the one that is kept. */
-void bulla_oauth_refuse(bulla_oauth *oauth, const bulla_secret *bearer);
+/* Forgets the token that the store has refused and keeps in mind `why` (the owner's own, not 0). Nothing of this, and
+ * false, when that token has been replaced: a refusal that comes late says nothing of its successor. */
+bool bulla_oauth_refuse(bulla_oauth *oauth, const bulla_secret *bearer, unsigned why);
+/* Whether it is the token that is kept. */
+bool bulla_oauth_keeps(bulla_oauth *oauth, const bulla_secret *bearer);
+/* Why the last token was refused, since when no login has succeeded, and on env's clock when; 0: it was not. */
+unsigned bulla_oauth_refusal(bulla_oauth *oauth, int64_t *out_ns);
 
 /* Sends `request` with an Authorization header (there must be room for one more), and once more with a new token when
  * the answer is 401. `headers` of the request are in an array of BULLA_HTTP_MAX_HEADERS. */

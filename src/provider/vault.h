@@ -27,10 +27,9 @@ typedef struct bulla_vault_client {
     bulla_secret *token; /* the last one */
     int64_t first_lease_s;
     bool is_renewable;
-    bool is_given;     /* a value of the configuration or the environment: a login finds the same one */
-    int refusal;       /* atomic: 1: log in instead of renewing; 2: and not with the last token, which is dead */
-    int64_t logged_ns; /* atomic: when the last login was */
-    int64_t refused_ns;
+    bool is_given;       /* a value of the configuration or the environment: a login finds the same one */
+    int64_t logged_ns;   /* atomic: when the last login was */
+    uint32_t num_logins; /* atomic */
 } bulla_vault_client;
 
 typedef struct bulla_vault_request {
@@ -78,7 +77,8 @@ static inline void bulla_vault_forgive(bulla_call *call)
 /* For bulla_oauth: renews the token or logs in. `arg` is the client. */
 BULLA_MUST_USE bulla_status bulla_vault_login(void *arg, bulla_call *call, bulla_oauth_grant *out_grant);
 
-/* Whether a new login may help after a refusal; then the token is given up. */
+/* Whether another try may help after a refusal: with the token that has replaced `token`, or with one that a new login
+ * brings. Then `token` is given up. */
 bool bulla_vault_give_up(bulla_vault_client *client, const bulla_vault_error *error, const bulla_secret *token);
 
 /* A path of a mount or namespace: segments of A-Z a-z 0-9 _ . - with slashes between. Slashes around it are cut. False

@@ -12,6 +12,10 @@
 
 #include <stdio.h>
 
+/* Why a token was given up: log in instead of renewing it; and not with the same one, which is dead. */
+#define REFUSED 1u
+#define REFUSED_AS_DEAD 2u
+
 #define FOREVER_S (INT64_C(86400) * 36500)
 #define AGAIN_NS (INT64_C(60) * 1000000000) /* a login that changed nothing is not repeated sooner */
 #define SERVICE_ACCOUNT "/var/run/secrets/kubernetes.io/serviceaccount/token"
@@ -126,8 +130,9 @@ static bulla_status token_look_up(bulla_vault_client *client, bulla_call *call, 
 /* The token that was found dead a moment ago: not worth a request. */
 static bool is_dead(const bulla_vault_client *client, const bulla_secret *token)
 {
-    int64_t since_ns = client->env->ticks_ns(client->env->arg) - __atomic_load_n(&client->refused_ns, __ATOMIC_RELAXED);
-    if (__atomic_load_n(&client->refusal, __ATOMIC_RELAXED) != 2 || since_ns > AGAIN_NS) return false;
+    int64_t refused_ns = 0;
+    if (bulla_oauth_refusal(client->tokens, &refused_ns) != REFUSED_AS_DEAD) return false;
+    if (client->env->ticks_ns(client->env->arg) - refused_ns > AGAIN_NS) return false;
     return bulla_view_equal(bulla_secret_borrow(token), bulla_secret_borrow(client->token));
 }
 
@@ -178,7 +183,8 @@ static bulla_status renew(bulla_vault_client *client, bulla_call *call, bulla_va
 /* Renewed, or why another login is needed (CALLER class), or why neither is possible now. */
 static bulla_status try_renew(bulla_vault_client *client, bulla_call *call, bulla_vault_grant *out_grant)
 {
-    if (__atomic_load_n(&client->refusal, __ATOMIC_RELAXED) != 0 || !client->is_renewable) return BULLA_EAUTHN;
+    int64_t refused_ns = 0;
+    if (bulla_oauth_refusal(client->tokens, &refused_ns) != 0 || !client->is_renewable) return BULLA_EAUTHN;
     if (bulla_secret_borrow(client->token).len == 0) return BULLA_EAUTHN;
     bulla_vault_grant grant = {.token = NULL};
     BULLA_TRY(renew(client, call, &grant));
@@ -210,7 +216,7 @@ static void grant_keep(bulla_vault_client *client, bulla_call *call, bulla_vault
     if (is_login) {
         client->first_lease_s = grant->lease_s;
         __atomic_store_n(&client->logged_ns, client->env->ticks_ns(client->env->arg), __ATOMIC_RELAXED);
-        __atomic_store_n(&client->refusal, 0, __ATOMIC_RELAXED);
+        __atomic_add_fetch(&client->num_logins, 1, __ATOMIC_RELAXED);
     }
     out_grant->bearer = BULLA_TAKE(grant->token);
     out_grant->lifetime_s = lifetime_s;
@@ -239,9 +245,8 @@ bool bulla_vault_give_up(bulla_vault_client *client, const bulla_vault_error *er
     int64_t now = client->env->ticks_ns(client->env->arg);
     int64_t logged = __atomic_load_n(&client->logged_ns, __ATOMIC_RELAXED);
     bool is_bad = error->reason == BULLA_VAULT_BAD_TOKEN;
+    if (!bulla_oauth_keeps(client->tokens, token)) return true;
     if (!is_bad && (now - logged < AGAIN_NS || __atomic_load_n(&client->is_given, __ATOMIC_RELAXED))) return false;
-    __atomic_store_n(&client->refused_ns, now, __ATOMIC_RELAXED);
-    __atomic_store_n(&client->refusal, is_bad ? 2 : 1, __ATOMIC_RELAXED);
-    bulla_oauth_refuse(client->tokens, token);
+    (void)bulla_oauth_refuse(client->tokens, token, is_bad ? REFUSED_AS_DEAD : REFUSED);
     return true;
 }
