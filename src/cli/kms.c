@@ -285,9 +285,12 @@ static const struct cli_verb create_verb = {
     .max_operands = 1,
     .leaves_no_history = true,
     .details =
-        "The key never leaves the store. Made so far: keys on PKCS#11 tokens. One that is there is left as it is,\n"
-        "and is an error.\n",
-    .examples = "  bulla kms create 'pkcs11:token=prod;object=app?kms=hsm'\n",
+        "The key never leaves the store. Made from here: keys in Vault and OpenBao (aes256-gcm96), and on PKCS#11 "
+        "tokens.\n"
+        "One that is there is left as it is, and is an error. Should the answer be lost (exit status 4), look with\n"
+        "bulla kms show before you try again.\n",
+    .examples = "  bulla kms create vault:transit/keys/app\n"
+                "  bulla kms create 'pkcs11:token=prod;object=app?kms=hsm'\n",
     .run = create_run,
 };
 

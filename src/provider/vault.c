@@ -26,20 +26,14 @@ static bulla_vault_key *self_of(bulla_provider *provider)
 
 /* --- requests --- */
 
-/* What Transit does with a key: our word for it, its word, and what the answer must hold. */
-typedef struct operation {
-    const char *verb, *name;
-    unsigned wanted;
-} operation;
+static const bulla_vault_operation encrypting = {"wrap", "encrypt", BULLA_TRANSIT_CIPHERTEXT};
+static const bulla_vault_operation rewrapping = {"rewrap", "rewrap", BULLA_TRANSIT_CIPHERTEXT};
+static const bulla_vault_operation generating = {"datakey", "datakey/plaintext",
+                                                 BULLA_TRANSIT_CIPHERTEXT | BULLA_TRANSIT_PLAINTEXT};
+const bulla_vault_operation bulla_vault_decrypting = {"unwrap", "decrypt", BULLA_TRANSIT_PLAINTEXT};
 
-static const operation encrypting = {"wrap", "encrypt", BULLA_TRANSIT_CIPHERTEXT};
-static const operation decrypting = {"unwrap", "decrypt", BULLA_TRANSIT_PLAINTEXT};
-static const operation rewrapping = {"rewrap", "rewrap", BULLA_TRANSIT_CIPHERTEXT};
-static const operation generating = {"datakey", "datakey/plaintext",
-                                     BULLA_TRANSIT_CIPHERTEXT | BULLA_TRANSIT_PLAINTEXT};
-
-static bulla_status transit_ask(const bulla_vault_key *self, bulla_call *call, const operation *what,
-                                const bulla_transit_request *from, bulla_transit_answer *out_answer)
+bulla_status bulla_vault_transit_ask(const bulla_vault_key *self, bulla_call *call, const bulla_vault_operation *what,
+                                     const bulla_transit_request *from, bulla_transit_answer *out_answer)
 {
     char path[BULLA_VAULT_MAX_PATH];
     BULLA_AUTO(bulla_secret) *body = NULL;
@@ -70,7 +64,7 @@ bulla_status bulla_vault_key_read(bulla_vault_key *self, bulla_call *call, const
     return BULLA_OK;
 }
 
-static bulla_status key_check(const bulla_vault_key *self, bulla_call *call, const bulla_transit_key *key)
+bulla_status bulla_vault_key_check(const bulla_vault_key *self, bulla_call *call, const bulla_transit_key *key)
 {
     const char *store = self->client->config->name;
     if (key->is_deleted)
@@ -94,24 +88,20 @@ static bulla_status key_look(bulla_vault_key *self, bulla_call *call, const char
     bulla_transit_key key;
     if (now < __atomic_load_n(&self->known_until_ns, __ATOMIC_RELAXED)) return BULLA_OK;
     BULLA_TRY(bulla_vault_key_read(self, call, verb, &key));
-    BULLA_TRY(key_check(self, call, &key));
+    BULLA_TRY(bulla_vault_key_check(self, call, &key));
     __atomic_store_n(&self->latest_version, key.latest_version, __ATOMIC_RELAXED);
     __atomic_store_n(&self->known_until_ns, now + KNOWN_NS, __ATOMIC_RELAXED);
+    bulla_vault_binding_forget(self);
     return BULLA_OK;
 }
 
 /* --- wrapping --- */
 
-/* What came out was wrapped by the key that was looked at, with the context. */
+/* What came out was wrapped by the key that was looked at. */
 static bulla_status wrapped_take(bulla_vault_key *self, bulla_call *call, const bulla_transit_answer *answer,
                                  bulla_wrapped **out_wrapped)
 {
     const char *store = self->client->config->name;
-    if (answer->ignored_data)
-        return bulla_fail(
-            call, BULLA_EUNSUPPORTED,
-            "key store \"%s\" at %.60s does not know associated_data, so it binds no context; it is too old", store,
-            self->client->host);
     uint32_t latest = __atomic_load_n(&self->latest_version, __ATOMIC_RELAXED);
     if (answer->version < latest) {
         __atomic_store_n(&self->known_until_ns, 0, __ATOMIC_RELAXED);
@@ -129,9 +119,12 @@ static bulla_status vault_wrap(bulla_provider *provider, bulla_call *call, bulla
 {
     bulla_vault_key *self = self_of(provider);
     BULLA_TRANSIT_ANSWER(answer);
+    bool has_context = bulla_context_count(context) != 0;
     BULLA_TRY(key_look(self, call, "wrap"));
+    if (has_context) BULLA_TRY(bulla_vault_binding_recall(self, call));
     const bulla_transit_request request = {.plaintext = bulla_secret_borrow(dek), .data = bulla_context_bytes(context)};
-    BULLA_TRY(transit_ask(self, call, &encrypting, &request, &answer));
+    BULLA_TRY(bulla_vault_transit_ask(self, call, &encrypting, &request, &answer));
+    if (has_context) BULLA_TRY(bulla_vault_binding_check(self, call, &answer));
     return wrapped_take(self, call, &answer, out_wrapped);
 }
 
@@ -146,14 +139,14 @@ static bulla_status damaged(bulla_call *call)
     return bulla_fail(call, BULLA_EINTEGRITY, "the wrapped data key is damaged, or not for this context");
 }
 
-static bulla_status unwrap_text(const bulla_vault_key *self, bulla_call *call, bulla_context *context,
-                                bulla_view ciphertext, bulla_secret **out_dek)
+bulla_status bulla_vault_unwrap_alone(const bulla_vault_key *self, bulla_call *call, bulla_context *context,
+                                      bulla_view ciphertext, bulla_secret **out_dek)
 {
     uint32_t version = 0;
     BULLA_TRANSIT_ANSWER(answer);
     if (!bulla_transit_ciphertext_is(ciphertext, &version)) return damaged(call);
     const bulla_transit_request request = {.ciphertext = ciphertext, .data = bulla_context_bytes(context)};
-    BULLA_TRY(transit_ask(self, call, &decrypting, &request, &answer));
+    BULLA_TRY(bulla_vault_transit_ask(self, call, &bulla_vault_decrypting, &request, &answer));
     size_t len = bulla_secret_borrow(answer.plaintext).len;
     if (len < BULLA_DEK_MIN || len > BULLA_DEK_MAX) return damaged(call); /* something else was encrypted there */
     *out_dek = BULLA_TAKE(answer.plaintext);
@@ -163,7 +156,7 @@ static bulla_status unwrap_text(const bulla_vault_key *self, bulla_call *call, b
 static bulla_status vault_unwrap(bulla_provider *provider, bulla_call *call, bulla_context *context,
                                  const bulla_wrapped *wrapped, bulla_secret **out_dek)
 {
-    return unwrap_text(self_of(provider), call, context, wrapped->blob, out_dek);
+    return bulla_vault_unwrap_together(self_of(provider), call, context, wrapped->blob, out_dek);
 }
 
 static bulla_status draw_and_wrap(bulla_provider *provider, bulla_call *call, bulla_context *context, size_t len,
@@ -176,46 +169,20 @@ static bulla_status draw_and_wrap(bulla_provider *provider, bulla_call *call, bu
     return BULLA_OK;
 }
 
-/* Servers that know associated_data for encrypt may not know it for datakey, and not all say so: what they give opens
- * without the context and not with it. The first data key tells. */
-static bulla_vault_trust trust_find(const bulla_vault_key *self, bulla_call *call, bulla_context *context,
-                                    const bulla_transit_answer *made)
-{
-    BULLA_AUTO(bulla_secret) *dek = NULL;
-    if (made->ignored_data) return BULLA_VAULT_TRUST_NO;
-    bulla_status status = unwrap_text(self, call, context, bulla_view_text(made->ciphertext), &dek);
-    bulla_vault_forgive(call);
-    if (status == BULLA_OK)
-        return bulla_view_equal(bulla_secret_borrow(dek), bulla_secret_borrow(made->plaintext)) ? BULLA_VAULT_TRUST_YES
-                                                                                                : BULLA_VAULT_TRUST_NO;
-    return status == BULLA_EINTEGRITY || bulla_status_class(status) == BULLA_CLASS_CALLER ? BULLA_VAULT_TRUST_NO
-                                                                                          : BULLA_VAULT_TRUST_UNKNOWN;
-}
-
-static bool is_trusted(bulla_vault_key *self, bulla_call *call, bulla_context *context,
-                       const bulla_transit_answer *made)
-{
-    bulla_vault_trust trust = __atomic_load_n(&self->trust, __ATOMIC_RELAXED);
-    if (bulla_context_count(context) == 0) return true;
-    if (trust == BULLA_VAULT_TRUST_UNKNOWN) {
-        trust = trust_find(self, call, context, made);
-        __atomic_store_n(&self->trust, trust, __ATOMIC_RELAXED);
-    }
-    return trust == BULLA_VAULT_TRUST_YES;
-}
-
+/* Drawn here where the store would not make it so long, or not with the context. */
 static bulla_status vault_datakey(bulla_provider *provider, bulla_call *call, bulla_context *context, size_t len,
                                   bulla_secret **out_dek, bulla_wrapped **out_wrapped)
 {
     bulla_vault_key *self = self_of(provider);
     BULLA_TRANSIT_ANSWER(answer);
-    bool is_known_len = len == 16 || len == 32 || len == 64;
-    if (!is_known_len || __atomic_load_n(&self->trust, __ATOMIC_RELAXED) == BULLA_VAULT_TRUST_NO)
+    bool is_known_len = len == 16 || len == 32 || len == 64, is_bound = true;
+    if (!is_known_len || bulla_vault_makes_unbound(self))
         return draw_and_wrap(provider, call, context, len, out_dek, out_wrapped);
     BULLA_TRY(key_look(self, call, "datakey"));
     const bulla_transit_request request = {.bits = (unsigned)len * 8, .data = bulla_context_bytes(context)};
-    BULLA_TRY(transit_ask(self, call, &generating, &request, &answer));
-    if (bulla_secret_borrow(answer.plaintext).len != len || !is_trusted(self, call, context, &answer))
+    BULLA_TRY(bulla_vault_transit_ask(self, call, &generating, &request, &answer));
+    if (bulla_context_count(context) != 0) BULLA_TRY(bulla_vault_making_check(self, call, &answer, &is_bound));
+    if (bulla_secret_borrow(answer.plaintext).len != len || !is_bound)
         return draw_and_wrap(provider, call, context, len, out_dek, out_wrapped);
     BULLA_TRY(wrapped_take(self, call, &answer, out_wrapped));
     *out_dek = BULLA_TAKE(answer.plaintext);
@@ -232,12 +199,12 @@ static bulla_status vault_rewrap(bulla_provider *provider, bulla_call *call, bul
     uint32_t version = 0;
     if (!bulla_transit_ciphertext_is(wrapped->blob, &version)) return damaged(call);
     if (bulla_context_count(context) != 0) {
-        BULLA_TRY(unwrap_text(self, call, context, wrapped->blob, &dek));
+        BULLA_TRY(bulla_vault_unwrap_alone(self, call, context, wrapped->blob, &dek));
         return vault_wrap(provider, call, context, dek, out_wrapped);
     }
     BULLA_TRY(key_look(self, call, "rewrap"));
     const bulla_transit_request request = {.ciphertext = wrapped->blob};
-    BULLA_TRY(transit_ask(self, call, &rewrapping, &request, &answer));
+    BULLA_TRY(bulla_vault_transit_ask(self, call, &rewrapping, &request, &answer));
     return wrapped_take(self, call, &answer, out_wrapped);
 }
 
@@ -246,7 +213,9 @@ static bulla_status vault_rewrap(bulla_provider *provider, bulla_call *call, bul
 static void vault_destroy(bulla_provider *provider)
 {
     bulla_vault_key *self = self_of(provider);
-    bulla_client_unref(&self->client->base);
+    bulla_client_unref(self->client == NULL ? NULL : &self->client->base);
+    bulla_secret_unref(self->queue);
+    bulla_secret_unref(self->proving);
     bulla_free(self->env, self);
 }
 
@@ -254,7 +223,7 @@ static const bulla_provider_ops ops = {
     .size = sizeof(bulla_provider_ops),
     .name = PROVIDER,
     .can = BULLA_OP_DESCRIBE | BULLA_OP_WRAP | BULLA_OP_UNWRAP | BULLA_OP_DATAKEY | BULLA_OP_REWRAP | BULLA_OP_ROTATE |
-           BULLA_OP_CHECK | BULLA_OP_LIST,
+           BULLA_OP_CHECK | BULLA_OP_LIST | BULLA_OP_CREATE,
     .idempotent = BULLA_OP_DESCRIBE | BULLA_OP_WRAP | BULLA_OP_UNWRAP | BULLA_OP_DATAKEY | BULLA_OP_REWRAP |
                   BULLA_OP_CHECK | BULLA_OP_LIST,
     .matches = vault_matches,
@@ -267,6 +236,7 @@ static const bulla_provider_ops ops = {
     .destroy = vault_destroy,
     .check = bulla_vault_check,
     .list = bulla_vault_list,
+    .create = bulla_vault_create,
 };
 
 /* --- opening --- */
@@ -301,25 +271,30 @@ static bulla_status address_take(bulla_vault_key *self, bulla_call *call, const 
     return BULLA_OK;
 }
 
+static bulla_status vault_fill(bulla_vault_key *self, bulla_kms *kms, bulla_call *call, const bulla_kms_config *config,
+                               const char *address, size_t endpoint)
+{
+    bulla_client *client = NULL;
+    BULLA_TRY(address_take(self, call, address));
+    BULLA_TRY(bulla_kms_client(kms, call, config, endpoint, bulla_vault_client_new, &client));
+    self->client = (bulla_vault_client *)(void *)client;
+    const char *space = self->client->namespace_;
+    (void)snprintf(self->info, sizeof self->info, "%s%s%s", space, space[0] == '\0' ? "" : "/", self->path);
+    BULLA_TRY(bulla_vault_proof_init(self, call));
+    return bulla_vault_queue_init(self, call, bulla_kms_metrics(kms));
+}
+
 static bulla_status vault_open(bulla_kms *kms, bulla_call *call, const bulla_kms_config *config, const char *address,
                                size_t endpoint, bulla_provider **out_provider)
 {
     void *memory = NULL;
-    bulla_client *client = NULL;
     BULLA_TRY(bulla_alloc(call, sizeof(bulla_vault_key), &memory));
     bulla_vault_key *self = memory;
     self->env = bulla_env_of(call);
-    bulla_status status = address_take(self, call, address);
-    if (status == BULLA_OK) status = bulla_kms_client(kms, call, config, endpoint, bulla_vault_client_new, &client);
-    if (status != BULLA_OK) {
-        bulla_free(self->env, self);
-        return status;
-    }
-    self->client = (bulla_vault_client *)(void *)client;
-    const char *space = self->client->namespace_;
-    (void)snprintf(self->info, sizeof self->info, "%s%s%s", space, space[0] == '\0' ? "" : "/", self->path);
     bulla_provider_init(&self->base, &ops);
-    *out_provider = &self->base;
+    BULLA_AUTO(bulla_provider) *made = &self->base;
+    BULLA_TRY(vault_fill(self, kms, call, config, address, endpoint));
+    *out_provider = BULLA_TAKE(made);
     return BULLA_OK;
 }
 

@@ -52,8 +52,11 @@ BULLA_MUST_USE bulla_status bulla_vault_send(bulla_vault_client *client, bulla_c
                                              const bulla_vault_request *request, const bulla_secret *token,
                                              bulla_http_answer *out_answer);
 
-/* The same with the client's own token, which is replaced once when it is refused. Everything but success is a failure
- * with a sentence. */
+/* The same with the client's own token, which is replaced once when it is refused. */
+BULLA_MUST_USE bulla_status bulla_vault_exchange(bulla_vault_client *client, bulla_call *call,
+                                                 const bulla_vault_request *request, bulla_http_answer *out_answer);
+
+/* The same, and everything but success is a failure with a sentence. */
 BULLA_MUST_USE bulla_status bulla_vault_ask(bulla_vault_client *client, bulla_call *call,
                                             const bulla_vault_request *request, bulla_http_answer *out_answer);
 
@@ -74,6 +77,10 @@ static inline void bulla_vault_forgive(bulla_call *call)
     call->retry_after_ms = 0;
 }
 
+/* What the server says of itself, to anybody. */
+BULLA_MUST_USE bulla_status bulla_vault_health_ask(bulla_vault_client *client, bulla_call *call,
+                                                   bulla_vault_health *out_health);
+
 /* For bulla_oauth: renews the token or logs in. `arg` is the client. */
 BULLA_MUST_USE bulla_status bulla_vault_login(void *arg, bulla_call *call, bulla_oauth_grant *out_grant);
 
@@ -87,11 +94,8 @@ bool bulla_vault_path_copy(const char *path, char *out, size_t cap);
 
 /* --- keys --- */
 
-typedef enum bulla_vault_trust {
-    BULLA_VAULT_TRUST_UNKNOWN,
-    BULLA_VAULT_TRUST_YES,
-    BULLA_VAULT_TRUST_NO
-} bulla_vault_trust;
+/* What is known of whether the server binds contexts, and since which login: atomic. */
+typedef uint32_t bulla_vault_proof;
 
 typedef struct bulla_vault_key {
     bulla_provider base; /* first */
@@ -105,16 +109,71 @@ typedef struct bulla_vault_key {
     /* Atomic: what the last look at the key said. */
     int64_t known_until_ns; /* 0: nobody looked */
     uint32_t latest_version;
-    bulla_vault_trust trust; /* whether data keys made there are bound to their context */
+
+    bulla_vault_proof wrapping, making; /* of encrypt, and of datakey */
+    bulla_secret *proving;              /* the lock of who finds out (vault_proof.c) */
+
+    /* Of unwraps that come together (vault_batch.c). */
+    bulla_secret *queue;
+    unsigned max_flying;
+    int64_t patience_ns; /* that one waits for others */
+    bulla_metric *queued, *batched;
 } bulla_vault_key;
+
+/* What Transit does with a key: our word for it, its word, and what the answer must hold. */
+typedef struct bulla_vault_operation {
+    const char *verb, *name;
+    unsigned wanted;
+} bulla_vault_operation;
+extern const bulla_vault_operation bulla_vault_decrypting;
+
+BULLA_MUST_USE bulla_status bulla_vault_transit_ask(const bulla_vault_key *self, bulla_call *call,
+                                                    const bulla_vault_operation *what,
+                                                    const bulla_transit_request *from,
+                                                    bulla_transit_answer *out_answer);
+
+/* Opens a ciphertext by a request for it alone. */
+BULLA_MUST_USE bulla_status bulla_vault_unwrap_alone(const bulla_vault_key *self, bulla_call *call,
+                                                     bulla_context *context, bulla_view ciphertext,
+                                                     bulla_secret **out_dek);
+
+/* The same by whichever request comes first, its own or one for several. */
+BULLA_MUST_USE bulla_status bulla_vault_unwrap_together(bulla_vault_key *self, bulla_call *call, bulla_context *context,
+                                                        bulla_view ciphertext, bulla_secret **out_dek);
+BULLA_MUST_USE bulla_status bulla_vault_queue_init(bulla_vault_key *self, bulla_call *call, bulla_metrics *metrics);
+
+/* --- whether contexts are bound (vault_proof.c) --- */
+
+BULLA_MUST_USE bulla_status bulla_vault_proof_init(bulla_vault_key *self, bulla_call *call);
+
+/* Before something is wrapped with a context: EUNSUPPORTED when the server is known not to bind it. */
+BULLA_MUST_USE bulla_status bulla_vault_binding_recall(const bulla_vault_key *self, bulla_call *call);
+
+/* What encrypt has wrapped with a context may be handed out. The first time the server is asked to open it without. */
+BULLA_MUST_USE bulla_status bulla_vault_binding_check(bulla_vault_key *self, bulla_call *call,
+                                                      const bulla_transit_answer *wrapped);
+
+/* The same of what datakey made; where the server does not bind that, *out_binds is false and no failure. */
+BULLA_MUST_USE bulla_status bulla_vault_making_check(bulla_vault_key *self, bulla_call *call,
+                                                     const bulla_transit_answer *made, bool *out_binds);
+bool bulla_vault_makes_unbound(const bulla_vault_key *self); /* it is known that datakey does not bind */
+
+/* A server that was found not to bind contexts may be another one by now. */
+void bulla_vault_binding_forget(bulla_vault_key *self);
+
+/* --- slots of the provider, and what they share --- */
 
 /* The key as the store has it. `verb` is what for, in errors. */
 BULLA_MUST_USE bulla_status bulla_vault_key_read(bulla_vault_key *self, bulla_call *call, const char *verb,
                                                  bulla_transit_key *out_key);
 
-/* Slots of the provider. */
+/* EUNSUPPORTED or ESTATE for a key that nothing is wrapped under. */
+BULLA_MUST_USE bulla_status bulla_vault_key_check(const bulla_vault_key *self, bulla_call *call,
+                                                  const bulla_transit_key *key);
+
 BULLA_MUST_USE bulla_status bulla_vault_describe(bulla_provider *provider, bulla_call *call, bulla_key_info *out_info);
 BULLA_MUST_USE bulla_status bulla_vault_rotate(bulla_provider *provider, bulla_call *call, uint32_t *out_version);
+BULLA_MUST_USE bulla_status bulla_vault_create(bulla_provider *provider, bulla_call *call);
 BULLA_MUST_USE bulla_status bulla_vault_check(bulla_provider *provider, bulla_call *call);
 BULLA_MUST_USE bulla_status bulla_vault_list(bulla_provider *provider, bulla_call *call, bulla_provider_visit visit,
                                              void *arg);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Keys of Vault's Transit engine besides wrapping: described, rotated, listed; and whether the store would serve. */
+/* Keys of Vault's Transit engine besides wrapping: described, rotated, made, listed; and whether the store would serve.
+ */
 #include "provider/vault.h"
 
 #include "base/bytes.h"
@@ -51,6 +52,47 @@ bulla_status bulla_vault_rotate(bulla_provider *provider, bulla_call *call, uint
     return BULLA_OK;
 }
 
+/* --- creating --- */
+
+static bulla_status create_send(bulla_vault_key *self, bulla_call *call, bulla_http_answer *out_answer)
+{
+    static const char body[] = "{\"type\":\"aes256-gcm96\"}";
+    const bulla_vault_request request = {
+        .verb = "create", .method = "POST", .path = self->path, .key = self->path, .body = bulla_view_text(body)};
+    return bulla_vault_ask(self->client, call, &request, out_answer);
+}
+
+static bulla_status exists(const bulla_vault_key *self, bulla_call *call)
+{
+    return bulla_fail(call, BULLA_EEXISTS, "key store \"%s\": there is a key %.100s already",
+                      self->client->config->name, self->path);
+}
+
+/* Transit takes a key that is there for one that it has made, and its warning cannot be relied on: so it is looked
+ * for first. Should somebody else make it in between, what he made is taken only if it is what we would have made. */
+bulla_status bulla_vault_create(bulla_provider *provider, bulla_call *call)
+{
+    bulla_vault_key *self = (bulla_vault_key *)(void *)provider;
+    bulla_transit_key key;
+    BULLA_HTTP_ANSWER(answer);
+    bulla_status status = bulla_vault_key_read(self, call, "create", &key);
+    if (status == BULLA_OK) return exists(self, call);
+    if (status != BULLA_ENOKEY) return status;
+    bulla_vault_forgive(call);
+    BULLA_TRY(create_send(self, call, &answer));
+    __atomic_store_n(&self->known_until_ns, 0, __ATOMIC_RELAXED);
+    if (bulla_transit_says_exists(bulla_http_body(&answer))) return exists(self, call);
+    /* Old servers answer with nothing. */
+    bool is_told = bulla_transit_key_decode(NULL, bulla_http_body(&answer), &key) == BULLA_OK;
+    if (!is_told && bulla_vault_key_read(self, call, "create", &key) != BULLA_OK)
+        return bulla_fail(call, BULLA_EUNKNOWN, "key store \"%s\": %.100s was made, and what it is is not known",
+                          self->client->config->name, self->path);
+    if (key.latest_version != 1) return exists(self, call);
+    return bulla_vault_key_check(self, call, &key);
+}
+
+/* --- serving --- */
+
 /* A standby passes requests on when it can: whether it can tells one that is passed on. */
 static bulla_status standby_check(bulla_vault_key *self, bulla_call *call)
 {
@@ -71,12 +113,10 @@ static bulla_status unfit(const bulla_vault_client *client, bulla_call *call, in
     return status;
 }
 
-bulla_status bulla_vault_check(bulla_provider *provider, bulla_call *call)
+bulla_status bulla_vault_health_ask(bulla_vault_client *client, bulla_call *call, bulla_vault_health *out_health)
 {
     static const bulla_vault_request request = {
         .verb = "check", .method = "GET", .path = "sys/health", .is_repeatable = true, .is_rootless = true};
-    bulla_vault_key *self = (bulla_vault_key *)(void *)provider;
-    bulla_vault_client *client = self->client;
     bulla_vault_health health;
     BULLA_HTTP_ANSWER(answer);
     BULLA_TRY(bulla_vault_send(client, call, &request, NULL, &answer));
@@ -84,6 +124,15 @@ bulla_status bulla_vault_check(bulla_provider *provider, bulla_call *call)
         return bulla_vault_refused(client, call, &request, &answer);
     if (!health.is_initialized) return unfit(client, call, answer.code, "not initialised");
     if (health.is_sealed) return unfit(client, call, answer.code, "sealed: unseal it");
+    *out_health = health;
+    return BULLA_OK;
+}
+
+bulla_status bulla_vault_check(bulla_provider *provider, bulla_call *call)
+{
+    bulla_vault_key *self = (bulla_vault_key *)(void *)provider;
+    bulla_vault_health health;
+    BULLA_TRY(bulla_vault_health_ask(self->client, call, &health));
     return health.is_standby ? standby_check(self, call) : BULLA_OK;
 }
 

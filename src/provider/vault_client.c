@@ -57,25 +57,27 @@ bulla_status bulla_vault_send(bulla_vault_client *client, bulla_call *call, cons
     return is_long_list ? status : bulla_vault_taken(client, call, request, status);
 }
 
-static bool is_success(const bulla_http_answer *answer)
-{
-    return answer->code == 200 || answer->code == 204;
-}
-
-bulla_status bulla_vault_ask(bulla_vault_client *client, bulla_call *call, const bulla_vault_request *request,
-                             bulla_http_answer *out_answer)
+bulla_status bulla_vault_exchange(bulla_vault_client *client, bulla_call *call, const bulla_vault_request *request,
+                                  bulla_http_answer *out_answer)
 {
     for (unsigned tries = 0;; tries++) {
         BULLA_AUTO(bulla_secret) *token = NULL;
         bulla_vault_error error;
         BULLA_TRY(bulla_oauth_bearer(client->tokens, call, &token));
         BULLA_TRY(bulla_vault_send(client, call, request, token, out_answer));
-        if (is_success(out_answer)) return BULLA_OK;
+        if (out_answer->code < 400) return BULLA_OK;
         bulla_vault_error_decode(bulla_http_body(out_answer), &error);
         bool is_about_token = out_answer->code == 403 || error.reason == BULLA_VAULT_BAD_TOKEN;
-        if (!is_about_token || tries != 0 || !bulla_vault_give_up(client, &error, token)) break;
+        if (!is_about_token || tries != 0 || !bulla_vault_give_up(client, &error, token)) return BULLA_OK;
         bulla_http_answer_done(out_answer);
     }
+}
+
+bulla_status bulla_vault_ask(bulla_vault_client *client, bulla_call *call, const bulla_vault_request *request,
+                             bulla_http_answer *out_answer)
+{
+    BULLA_TRY(bulla_vault_exchange(client, call, request, out_answer));
+    if (out_answer->code == 200 || out_answer->code == 204) return BULLA_OK;
     return bulla_vault_refused(client, call, request, out_answer);
 }
 
@@ -133,7 +135,7 @@ static const char *remedy_of(bulla_status status, const bulla_vault_error *error
     switch ((int)status) {
     case BULLA_EAUTHN: return "; look at the credentials and their end";
     case BULLA_EAUTHZ: return "; look at the token's policy";
-    case BULLA_ENOKEY: return "; keys are made in Vault, not from here";
+    case BULLA_ENOKEY: return "; bulla kms create makes it";
     case BULLA_ECONFIG: return "; look at the mount's path";
     case BULLA_ESTATE:
         return error->reason == BULLA_VAULT_DELETED ? "; restore it" : "; lower its min_decryption_version";

@@ -15,10 +15,13 @@ if(TARGET test_provider_innerwrap)
   target_compile_definitions(test_provider_innerwrap PRIVATE BULLA_SPEC_VECTORS="${PROJECT_SOURCE_DIR}/spec/vectors")
 endif()
 
-foreach(module vault vault_faults vault_login)
+foreach(module vault vault_faults vault_login vault_proof)
   bulla_test(test_provider_${module} LABEL unit SOURCES test_provider_${module}.c vault_kit.c
     ROOMS base crypto net wire provider LINKS fakes fake_http)
 endforeach()
+
+bulla_test(test_provider_vault_batch LABEL unit SOURCES test_provider_vault_batch.c vault_crowd.c vault_kit.c
+  ROOMS base crypto net wire provider LINKS fakes fake_http)
 
 foreach(module aws aws_datakey aws_login aws_renewal aws_outage aws_replica aws_fork)
   bulla_test(test_provider_${module} LABEL unit SOURCES test_provider_${module}.c aws_kit.c
