@@ -6,10 +6,12 @@ import http.server
 import json
 import os
 import re
+import ssl
+import subprocess
 import threading
 import unittest
 
-from command import CALLER, RETRY, CommandTest
+from command import CALLER, FATAL, RETRY, CommandTest
 
 
 class Vault(http.server.ThreadingHTTPServer):
@@ -101,6 +103,20 @@ class Kms(CommandTest):
         steps = self.verify(status=RETRY)
         self.assertEqual([steps[name]["result"] for name in ("reach", "authenticate", "describe")], ["ok", "failed", "skipped"])
         self.assertIn("login", steps["authenticate"]["cause"])
+
+    def test_a_certificate_that_is_not_accepted_is_told_with_the_remedy(self):
+        cert, key = self.dir / "cert.pem", self.dir / "key.pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1",
+                        "-subj", "/CN=127.0.0.1", "-keyout", key, "-out", cert], check=True, capture_output=True)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(cert, key)
+        self.vault.socket = context.wrap_socket(self.vault.socket, server_side=True)
+        env = {**self.env, "VAULT_ADDR": self.address.replace("http:", "https:"), "VAULT_TOKEN": "s.token"}
+        steps = self.verify("vault:transit/keys/app", status=FATAL, env=env)
+        self.assertEqual([steps[name]["result"] for name in ("reach", "authenticate")], ["failed", "skipped"])
+        self.assertIn("is self-signed", steps["reach"]["cause"])
+        self.assertIn("tls.ca_cert", steps["reach"]["remedy"])
+        self.assertEqual(self.vault.seen, [])
 
     def test_no_credentials_are_no_login(self):
         steps = self.verify("vault:transit/keys/app", status=CALLER, env={**self.env, "VAULT_ADDR": self.address})
