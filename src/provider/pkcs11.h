@@ -43,13 +43,9 @@ BULLA_MUST_USE bulla_status bulla_pkcs11_module_ready(bulla_pkcs11_module *modul
 /* Requests in the module: a restart waits until there are none. Its functions, and which of its lives this is: handles
  * of another one mean nothing, or something else. NULL: it restarts, or has to be made ready. */
 CK_FUNCTION_LIST *bulla_pkcs11_module_enter(bulla_pkcs11_module *module, size_t *out_life);
-void bulla_pkcs11_module_leave(bulla_pkcs11_module *module);
 /* One login at a time. */
 BULLA_MUST_USE bulla_status bulla_pkcs11_login_begin(bulla_pkcs11_module *module, bulla_call *call);
 void bulla_pkcs11_login_end(bulla_pkcs11_module *module);
-/* Finalises and initialises it, for some see a token that is back only then; at most once a second, and only where we
- * initialised it. The caller is not in it. False: not now. */
-bool bulla_pkcs11_module_restart(bulla_pkcs11_module *module, bulla_call *call);
 /* It says that it is not initialised: somebody else in this process has finalised it. */
 void bulla_pkcs11_module_forget(bulla_pkcs11_module *module);
 
@@ -93,6 +89,13 @@ typedef struct bulla_pkcs11_lease {
     bool is_rw;
     CK_RV rv; /* of what failed last */
 } bulla_pkcs11_lease;
+
+/* The other side of module_enter. `served`: whose token has just done what it should. */
+void bulla_pkcs11_module_leave(bulla_pkcs11_module *module, const bulla_pkcs11_lease *served, int64_t now_ns);
+/* Finalises and initialises the module, for some see a token that is back only then; only where we initialised it, at
+ * most once a second, and in half a minute while it serves another token than that of `serial`. The caller is not in
+ * it. False: not now. */
+bool bulla_pkcs11_module_restart(bulla_pkcs11_module *module, const char *serial, bulla_call *call);
 
 /* Waits for a session within the call's deadline. What failed is in out_lease->rv. */
 BULLA_MUST_USE bulla_status bulla_pkcs11_acquire(bulla_pkcs11_token *token, bulla_call *call, bool is_rw,

@@ -6,14 +6,16 @@
  */
 #include "base/bytes.h"
 #include "base/heap.h"
+#include "base/mem.h"
 #include "base/wait.h"
 #include "provider/pkcs11.h"
 
 #include <dlfcn.h>
 #include <pthread.h>
-#include <time.h>
 
-#define MAX_STEPS 40u /* of BULLA_WAIT_STEP_NS, for requests that are inside */
+#define MAX_STEPS 40u                                /* of BULLA_WAIT_STEP_NS, for requests that are inside */
+#define RESTART_NS INT64_C(1000000000)               /* between two restarts */
+#define SHARED_RESTART_NS (INT64_C(30) * 1000000000) /* where another token's requests pay for them */
 
 struct bulla_pkcs11_module {
     struct bulla_pkcs11_module *next;
@@ -24,7 +26,8 @@ struct bulla_pkcs11_module {
     size_t num_inside, inside_of; /* requests in it, of this generation */
     size_t life;                  /* counts how often it was initialised */
     bool is_ours;                 /* nobody else has initialised it before us */
-    int64_t restarted_s;
+    int64_t restarted_ns, served_ns;
+    char served_serial[17]; /* of the token that served last */
     char path[512];
 };
 
@@ -236,31 +239,43 @@ CK_FUNCTION_LIST *bulla_pkcs11_module_enter(bulla_pkcs11_module *module, size_t 
     return is_ready ? module->functions : NULL;
 }
 
-void bulla_pkcs11_module_leave(bulla_pkcs11_module *module)
+void bulla_pkcs11_module_leave(bulla_pkcs11_module *module, const bulla_pkcs11_lease *served, int64_t now_ns)
 {
     bulla_pkcs11_lock();
+    if (served != NULL) {
+        memcpy(module->served_serial, served->serial, sizeof module->served_serial);
+        module->served_ns = now_ns;
+    }
     if (module->inside_of == generation && module->num_inside != 0) module->num_inside--;
     bulla_pkcs11_wake();
     bulla_pkcs11_unlock();
 }
 
-static int64_t now_s(void)
+/* A clock that went back is another one's. */
+static bool is_past(int64_t since_ns, int64_t now_ns, int64_t span_ns)
 {
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec;
+    return now_ns < since_ns || now_ns - since_ns >= span_ns;
 }
 
-bool bulla_pkcs11_module_restart(bulla_pkcs11_module *module, bulla_call *call)
+/* With the lock held. */
+static bool may_restart(const bulla_pkcs11_module *module, const char *serial, int64_t now_ns)
 {
+    if (!module->is_ours || module->busy_in == generation || module->ready_in != generation) return false;
+    bool is_shared =
+        strcmp(module->served_serial, serial) != 0 && !is_past(module->served_ns, now_ns, SHARED_RESTART_NS);
+    return is_past(module->restarted_ns, now_ns, is_shared ? SHARED_RESTART_NS : RESTART_NS);
+}
+
+bool bulla_pkcs11_module_restart(bulla_pkcs11_module *module, const char *serial, bulla_call *call)
+{
+    const bulla_env *env = bulla_env_of(call);
+    int64_t now_ns = env->ticks_ns(env->arg);
     bool is_done = false;
     bulla_pkcs11_lock();
-    bool may = module->is_ours && module->busy_in != generation && module->ready_in == generation &&
-               now_s() > module->restarted_s;
-    if (may) {
+    if (may_restart(module, serial, now_ns)) {
         module->busy_in = generation;
         module->ready_in = 0;
-        module->restarted_s = now_s();
+        module->restarted_ns = now_ns;
         if (wait_until_empty(module, call))
             is_done = begin_anew(module, NULL, true) == BULLA_OK;
         else

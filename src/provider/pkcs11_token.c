@@ -274,7 +274,7 @@ static bulla_status enter_and_acquire(bulla_pkcs11_lease *lease, bulla_call *cal
     bulla_status status = acquire_inside(lease, call);
     if (status == BULLA_OK) return BULLA_OK;
     if (bulla_pkcs11_is_loss(lease->rv)) bulla_pkcs11_lost(lease);
-    bulla_pkcs11_module_leave(module);
+    bulla_pkcs11_module_leave(module, NULL, 0);
     return status;
 }
 
@@ -284,7 +284,7 @@ bulla_status bulla_pkcs11_acquire(bulla_pkcs11_token *token, bulla_call *call, b
     *out_lease = (bulla_pkcs11_lease){.token = token, .is_rw = is_rw};
     bulla_status status = enter_and_acquire(out_lease, call);
     if (status != BULLA_EUNAVAIL) return status;
-    if (bulla_pkcs11_module_restart(token->module, call)) return enter_and_acquire(out_lease, call);
+    if (bulla_pkcs11_module_restart(token->module, token->serial, call)) return enter_and_acquire(out_lease, call);
     BULLA_TRY(bulla_call_check(call));
     return status;
 }
@@ -300,9 +300,10 @@ void bulla_pkcs11_give_back(bulla_pkcs11_lease *lease, bool failed)
 {
     bulla_pkcs11_token *token = lease->token;
     const bulla_env *env = token->client->env;
+    int64_t now_ns = env->ticks_ns(env->arg);
     bulla_pkcs11_lock();
     bool has_it = is_own(lease), is_kept = has_it && !failed && !lease->is_rw && lease->era == token->era;
-    if (is_kept) token->idle[token->num_idle++] = (bulla_pkcs11_idle){lease->session, env->ticks_ns(env->arg)};
+    if (is_kept) token->idle[token->num_idle++] = (bulla_pkcs11_idle){lease->session, now_ns};
     bulla_pkcs11_wake();
     bulla_pkcs11_unlock();
     if (has_it && !is_kept) {
@@ -312,7 +313,7 @@ void bulla_pkcs11_give_back(bulla_pkcs11_lease *lease, bool failed)
         bulla_pkcs11_wake();
         bulla_pkcs11_unlock();
     }
-    bulla_pkcs11_module_leave(token->module);
+    bulla_pkcs11_module_leave(token->module, failed ? NULL : lease, now_ns);
 }
 
 void bulla_pkcs11_lost(const bulla_pkcs11_lease *lease)
@@ -344,7 +345,7 @@ static void token_free(bulla_pkcs11_token *token)
     const CK_FUNCTION_LIST *functions = bulla_pkcs11_module_enter(token->module, &life);
     for (size_t i = 0; functions != NULL && life == token->life && i < token->num_idle; i++)
         (void)functions->C_CloseSession(token->idle[i].session);
-    if (functions != NULL) bulla_pkcs11_module_leave(token->module);
+    if (functions != NULL) bulla_pkcs11_module_leave(token->module, NULL, 0);
     bulla_secret_unref(token->refused_pin);
     bulla_free(token->client->env, token);
 }

@@ -360,14 +360,38 @@ static void test_a_module_that_is_initialised_anew_for_one_token_is_known_as_new
     size_t num_lives = hsm->num_lives;
     hsm_pull(1);
     hsm_put_back(1, false);
-    for (int i = 0; i < 5000 && pkcs11_both_ways(second, &kit->call) != BULLA_OK; i++)
-        (void)nanosleep(&(struct timespec){0, 1000000}, NULL); /* it restarts once in a second */
+    fake_env_advance_ms(&kit->fake, 1000); /* it may have been initialised anew just before */
+    assert_ok(pkcs11_both_ways(second, &kit->call));
     assert_int_equal(hsm->num_lives, num_lives + 1);
     assert_ok(pkcs11_kit_unwrap(kit));
     assert_ok(pkcs11_kit_wrap(kit)); /* with the key, not with the one whose handle is now what the key's was */
     assert_int_equal(hsm->num_misused, 0);
     bulla_provider_unref(BULLA_TAKE(kit->key));
     assert_ok(pkcs11_kit_open_at(kit, "pkcs11:serial=0001;object=app", &kit->key));
+    assert_ok(pkcs11_kit_unwrap(kit));
+}
+
+static void test_a_token_that_is_away_costs_another_one_its_sessions_every_half_minute_at_most(void **state)
+{
+    pkcs11_kit *kit = *state;
+    BULLA_AUTO(bulla_provider) *second = NULL;
+    HSM_SET(tokens[1].is_there, true);
+    hsm_key_add("app", 1)->token = 1;
+    assert_ok(pkcs11_kit_open_at(kit, "pkcs11:serial=0001;object=app", &kit->key));
+    assert_ok(pkcs11_kit_open_at(kit, "pkcs11:serial=0002;object=app", &second));
+    assert_ok(pkcs11_both_ways(second, &kit->call));
+    hsm_pull(1);
+    assert_ok(pkcs11_kit_wrap(kit));
+    size_t num_lives = hsm->num_lives;
+    for (int i = 0; i < 90; i++) {
+        fake_env_advance_ms(&kit->fake, 1000);
+        assert_ok(pkcs11_kit_unwrap(kit));
+        assert_status(pkcs11_both_ways(second, &kit->call), BULLA_EUNAVAIL);
+    }
+    assert_in_range(hsm->num_lives - num_lives, 2, 3); /* not 90 */
+    hsm_put_back(1, false);
+    fake_env_advance_ms(&kit->fake, 30000);
+    assert_ok(pkcs11_both_ways(second, &kit->call));
     assert_ok(pkcs11_kit_unwrap(kit));
 }
 
@@ -390,6 +414,7 @@ int main(void)
         TEST(test_a_token_that_is_pulled_under_load_heals_without_a_wrong_answer),
         TEST(test_a_module_that_somebody_finalises_under_load_heals_without_a_wrong_answer),
         TEST(test_a_module_that_is_initialised_anew_for_one_token_is_known_as_new_by_the_other),
+        TEST(test_a_token_that_is_away_costs_another_one_its_sessions_every_half_minute_at_most),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
