@@ -260,6 +260,14 @@ void aws_kit_chain_use(aws_kit *kit)
     kit->config.access_key_secret = NULL;
 }
 
+void aws_kit_web_identity_use(aws_kit *kit)
+{
+    aws_kit_chain_use(kit);
+    aws_kit_file(kit, "token", "eyJ.first\n");
+    aws_kit_var(kit, "AWS_WEB_IDENTITY_TOKEN_FILE", "%s/token", kit->dir);
+    aws_kit_var(kit, "AWS_ROLE_ARN", "arn:aws:iam::1:role/pod");
+}
+
 void aws_kit_container_use(aws_kit *kit)
 {
     aws_kit_chain_use(kit);

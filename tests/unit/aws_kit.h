@@ -85,7 +85,9 @@ int aws_kit_teardown(void **state);
 void aws_kit_var(aws_kit *kit, const char *name, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* Without the access key: credentials come from the chain. */
 void aws_kit_chain_use(aws_kit *kit);
-/* The same, where a container's credential service, or an instance's metadata service, has them. */
+/* The same, where STS gives them for a web identity, a container's credential service, or an instance's metadata
+ * service has them. */
+void aws_kit_web_identity_use(aws_kit *kit);
 void aws_kit_container_use(aws_kit *kit);
 void aws_kit_instance_use(aws_kit *kit);
 /* A file in the kit's folder, which `path` then names. */

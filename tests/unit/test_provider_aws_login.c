@@ -167,19 +167,11 @@ static void test_the_profiles_region_is_used_when_there_is_no_other(void **state
 
 /* --- web identity --- */
 
-static void web_identity_use(aws_kit *kit)
-{
-    aws_kit_chain_use(kit);
-    aws_kit_file(kit, "token", "eyJ.first\n");
-    aws_kit_var(kit, "AWS_WEB_IDENTITY_TOKEN_FILE", "%s/token", kit->dir);
-    aws_kit_var(kit, "AWS_ROLE_ARN", "arn:aws:iam::1:role/pod");
-    aws_kit_var(kit, "AWS_ROLE_SESSION_NAME", "pod-1");
-}
-
 static void test_a_web_identity_is_exchanged_unsigned_and_its_file_read_each_time(void **state)
 {
     aws_kit *kit = *state;
-    web_identity_use(kit);
+    aws_kit_web_identity_use(kit);
+    aws_kit_var(kit, "AWS_ROLE_SESSION_NAME", "pod-1");
     assert_ok(aws_kit_ask(kit));
     assert_string_equal(kit->sts_signer, "");
     assert_non_null(strstr(kit->sts_form, "RoleSessionName=pod-1&WebIdentityToken=eyJ.first"));
@@ -193,7 +185,7 @@ static void test_a_web_identity_is_exchanged_unsigned_and_its_file_read_each_tim
 static void test_a_token_that_sts_does_not_take_is_tried_twice(void **state)
 {
     aws_kit *kit = *state;
-    web_identity_use(kit);
+    aws_kit_web_identity_use(kit);
     kit->sts_code = 400;
     kit->sts_body =
         "<ErrorResponse><Error><Code>InvalidIdentityToken</Code><Message>old</Message></Error></ErrorResponse>";
@@ -208,7 +200,7 @@ static void test_an_answer_of_sts_without_end_is_an_outage(void **state)
     aws_kit *kit = *state;
     static char page[300u << 10];
     memset(page, 'x', sizeof page - 1);
-    web_identity_use(kit);
+    aws_kit_web_identity_use(kit);
     kit->sts_body = page;
     assert_status(aws_kit_ask(kit), BULLA_EUNAVAIL);
 }
@@ -224,7 +216,7 @@ static void test_refusals_of_sts_mean_what_they_say(void **state)
                  {400, "Throttling", BULLA_ETHROTTLED},       {400, "ValidationError", BULLA_ECONFIG},
                  {403, "InvalidClientTokenId", BULLA_EAUTHN}, {503, "ServiceUnavailable", BULLA_EUNAVAIL}};
     static char bodies[BULLA_LEN(cases)][256]; /* one each: the server's thread may still be at the last one */
-    web_identity_use(kit);
+    aws_kit_web_identity_use(kit);
     for (size_t i = 0; i < BULLA_LEN(cases); i++) {
         kit->sts_code = cases[i].code;
         (void)snprintf(bodies[i], sizeof bodies[i], "<ErrorResponse><Error><Code>%s</Code></Error></ErrorResponse>",

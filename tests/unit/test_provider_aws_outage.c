@@ -180,21 +180,13 @@ static void test_answers_of_a_container_service_mean_what_they_say(void **state)
 
 /* --- roles --- */
 
-static void web_identity_use(aws_kit *kit)
-{
-    aws_kit_chain_use(kit);
-    aws_kit_file(kit, "token", "eyJ.token\n");
-    aws_kit_var(kit, "AWS_WEB_IDENTITY_TOKEN_FILE", "%s/token", kit->dir);
-    aws_kit_var(kit, "AWS_ROLE_ARN", "arn:aws:iam::1:role/pod");
-}
-
 static void test_an_sts_that_does_not_answer_is_an_outage(void **state)
 {
     aws_kit *kit = *state;
     kit->config.role_arn = "arn:aws:iam::1:role/a";
     kit->sts_code = AWS_CLOSED;
     assert_outage(kit, "127.0.0.1");
-    web_identity_use(kit);
+    aws_kit_web_identity_use(kit);
     kit->config.role_arn = NULL;
     aws_kit_close(kit);
     assert_outage(kit, "127.0.0.1");
@@ -206,7 +198,7 @@ static void test_an_sts_that_does_not_answer_is_an_outage(void **state)
 static void test_an_identity_provider_that_sts_cannot_reach_is_an_outage(void **state)
 {
     aws_kit *kit = *state;
-    web_identity_use(kit);
+    aws_kit_web_identity_use(kit);
     kit->sts_code = 400;
     kit->sts_body =
         "<ErrorResponse><Error><Code>InvalidIdentityToken</Code><Message>Couldn't retrieve verification key "
