@@ -18,6 +18,7 @@
 typedef struct store {
     bulla_call call;
     bulla_kms_config config;
+    bulla_metrics *metrics; /* NULL unless the test makes it before it opens */
     bulla_kms *kms;
     bulla_provider *key;
     bulla_secret *token;
@@ -58,7 +59,7 @@ static void store_open(store *s, const char *mount, const char *name)
     const bulla_kms_config *config = NULL;
     char address[256];
     (void)snprintf(address, sizeof address, "vault:%s/keys/%s", mount, name);
-    assert_int_equal(bulla_kms_new(&s->call, &s->config, 1, NULL, &s->kms), BULLA_OK);
+    assert_int_equal(bulla_kms_new(&s->call, &s->config, 1, s->metrics, &s->kms), BULLA_OK);
     assert_int_equal(bulla_kms_find(s->kms, &s->call, "vault", NULL, &config), BULLA_OK);
     bulla_status status = bulla_vault_backend.open(s->kms, &s->call, config, address, 0, &s->key);
     if (status != BULLA_OK) fail_msg("%s", s->call.why);
@@ -69,6 +70,7 @@ static void store_done(store *s)
     bulla_wrapped_free(s->wrapped);
     bulla_provider_unref(s->key);
     bulla_kms_free(s->kms);
+    bulla_metrics_unref(s->metrics);
     bulla_secret_unref(s->token);
     bulla_context_unref(s->context);
 }
@@ -258,6 +260,85 @@ static void test_the_list_has_the_key(void **state)
     store_open(&s, "transit", "bulla");
     assert_is(&s, bulla_provider_list(s.key, &s.call, count_key, &num), BULLA_OK);
     assert_int_equal(num, 1);
+    store_done(&s);
+}
+
+static void test_a_key_is_made_once(void **state)
+{
+    (void)state;
+    store s;
+    bulla_key_info info;
+    store_init(&s, fact("OPENBAO_TOKEN"));
+    store_open(&s, "transit", "bulla-made");
+    assert_is(&s, bulla_provider_create(s.key, &s.call), BULLA_OK);
+    assert_is(&s, bulla_provider_describe(s.key, &s.call, &info), BULLA_OK);
+    assert_int_equal(info.type, BULLA_KEY_AES256_GCM);
+    assert_is(&s, wrap(&s), BULLA_OK);
+    assert_is(&s, bulla_provider_create(s.key, &s.call), BULLA_EEXISTS);
+    assert_is(&s, unwrap(&s, s.context), BULLA_OK);
+    store_done(&s);
+    store_init(&s, fact("OPENBAO_USE_TOKEN"));
+    store_open(&s, "transit", "bulla-forbidden");
+    assert_is(&s, bulla_provider_create(s.key, &s.call), BULLA_EAUTHZ);
+    store_done(&s);
+}
+
+/* --- many at once --- */
+
+#define NUM_KEYS 200u
+#define NUM_THREADS 32u
+#define STRANGE 77u /* asked for with another context */
+
+typedef struct start_up {
+    store *s;
+    bulla_secret *deks[NUM_KEYS];
+    bulla_wrapped *wrapped[NUM_KEYS];
+    bulla_status statuses[NUM_KEYS];
+    size_t next;
+} start_up;
+
+static void *open_next(void *arg)
+{
+    start_up *all = arg;
+    bulla_call call;
+    bulla_call_init(&call, &env);
+    bulla_call_deadline_set(&call, 60000);
+    for (size_t i = __atomic_fetch_add(&all->next, 1, __ATOMIC_RELAXED); i < NUM_KEYS;
+         i = __atomic_fetch_add(&all->next, 1, __ATOMIC_RELAXED)) {
+        BULLA_AUTO(bulla_secret) *dek = NULL;
+        bulla_context *context = i == STRANGE ? NULL : all->s->context;
+        all->statuses[i] = bulla_provider_unwrap(all->s->key, &call, context, all->wrapped[i], &dek);
+        bool is_same = bulla_view_equal(bulla_secret_borrow(dek), bulla_secret_borrow(all->deks[i]));
+        if (all->statuses[i] == BULLA_OK && !is_same) all->statuses[i] = BULLA_ECONTRACT;
+    }
+    return NULL;
+}
+
+static void test_many_at_once_are_few_requests_and_each_has_its_own_key(void **state)
+{
+    (void)state;
+    static start_up all;
+    pthread_t threads[NUM_THREADS];
+    store s;
+    store_init(&s, fact("OPENBAO_USE_TOKEN"));
+    assert_int_equal(bulla_metrics_new(&s.call, &s.metrics), BULLA_OK);
+    store_open(&s, "transit", "bulla");
+    all = (start_up){.s = &s};
+    for (size_t i = 0; i < NUM_KEYS; i++)
+        assert_is(&s, bulla_provider_datakey(s.key, &s.call, s.context, 32, &all.deks[i], &all.wrapped[i]), BULLA_OK);
+    for (size_t i = 0; i < NUM_THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, open_next, &all), 0);
+    for (size_t i = 0; i < NUM_THREADS; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    for (size_t i = 0; i < NUM_KEYS; i++) {
+        assert_string_equal(bulla_status_name(all.statuses[i]), i == STRANGE ? "EINTEGRITY" : "OK");
+        bulla_secret_unref(all.deks[i]);
+        bulla_wrapped_free(all.wrapped[i]);
+    }
+    uint64_t batched =
+        bulla_metric_value(bulla_metrics_counter(s.metrics, "bulla_kms_unwraps_batched_total", "store=\"main\"", ""));
+    print_message("%u of %u by requests for several\n", (unsigned)batched, NUM_KEYS);
+    assert_true(batched > 0);
     store_done(&s);
 }
 
@@ -466,6 +547,8 @@ int main(void)
         cmocka_unit_test(test_keys_that_bind_no_context_are_refused),
         cmocka_unit_test(test_namespaces_and_other_mounts_have_their_own_keys),
         cmocka_unit_test(test_the_list_has_the_key),
+        cmocka_unit_test(test_a_key_is_made_once),
+        cmocka_unit_test(test_many_at_once_are_few_requests_and_each_has_its_own_key),
         cmocka_unit_test(test_only_the_right_server_is_spoken_to),
         cmocka_unit_test(test_versions_and_client_certificates_are_as_wanted),
         cmocka_unit_test(test_a_sealed_store_says_so_and_comes_back),
