@@ -59,6 +59,13 @@ static bulla_status give(struct cli *cli, const struct cli_option *option, const
     return BULLA_OK;
 }
 
+/* An option where a value is missing would be taken for it, and the mistake show somewhere else. */
+static bool is_option(const struct cli *cli, const char *word)
+{
+    if (strncmp(word, "--", 2) != 0 || word[2] == '\0') return false;
+    return find(cli, word + 2, strcspn(word + 2, "="), 0) != NULL;
+}
+
 /* The value that follows, in the same word or as the next one. */
 static bulla_status take_value(struct cli *cli, const struct cli_option *option, const char *attached, char **argv,
                                int *index)
@@ -68,7 +75,11 @@ static bulla_status take_value(struct cli *cli, const struct cli_option *option,
         return give(cli, option, NULL);
     }
     if (attached != NULL) return give(cli, option, attached);
-    if (argv[*index + 1] == NULL) return cli_usage(cli, "--%s needs a value: %s", option->name, option->value);
+    const char *next = argv[*index + 1];
+    if (next == NULL) return cli_usage(cli, "--%s needs a value: %s", option->name, option->value);
+    if (is_option(cli, next))
+        return cli_usage(cli, "--%s needs a value: %s; if %s is meant to be it, write --%s=%s", option->name,
+                         option->value, next, option->name, next);
     *index += 1;
     return give(cli, option, argv[*index]);
 }
