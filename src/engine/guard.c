@@ -64,9 +64,10 @@ static bulla_status guard_rewrap(bulla_provider *provider, bulla_call *call, bul
 static bulla_status guard_rotate(bulla_provider *provider, bulla_call *call, uint32_t *out_version)
 {
     BULLA_TRY(bulla_house_admit(call));
-    BULLA_TRY(bulla_provider_rotate(guard_of(provider)->inner, call, out_version));
-    bulla_stack_purge(guard_of(provider)->house, (bulla_view){NULL, 0});
-    return BULLA_OK;
+    bulla_status status = bulla_provider_rotate(guard_of(provider)->inner, call, out_version);
+    bool may_have_happened = status == BULLA_OK || bulla_status_class(status) == BULLA_CLASS_UNSURE;
+    if (may_have_happened) bulla_stack_purge(guard_of(provider)->house, (bulla_view){NULL, 0});
+    return status;
 }
 
 static void guard_purge(bulla_provider *provider, bulla_view key_id)

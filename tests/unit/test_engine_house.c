@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cmocka_all.h"
 #include "fakes/memory_provider.h"
+#include "fakes/scripted_provider.h"
 #include "keystore_kit.h"
 
 #include <pthread.h>
@@ -113,6 +114,57 @@ static void test_a_key_that_is_stopped_is_out_of_every_cache_of_the_house(void *
     bulla_provider_unref(named);
     bulla_provider_unref(any);
     bulla_wrapped_free(wrapped);
+}
+
+typedef struct scripted_store {
+    kit *self;
+    scripted_step step;
+    scripted_provider *opened[4];
+    size_t num;
+} scripted_store;
+
+static bulla_status open_scripted(void *arg, bulla_call *call, const char *address, bulla_provider **out_provider)
+{
+    scripted_store *store = arg;
+    scripted_provider *scripted = NULL;
+    BULLA_AUTO(bulla_provider) *memory = NULL;
+    assert_in_range(store->num, 0, BULLA_LEN(store->opened) - 1);
+    BULLA_TRY(memory_provider_new(call, address, 1, &memory));
+    BULLA_TRY(scripted_provider_new(call, memory, &store->self->world, &scripted));
+    scripted_provider_play(scripted, &store->step, 1);
+    store->opened[store->num++] = scripted;
+    *out_provider = &scripted->base.base;
+    return BULLA_OK;
+}
+
+/* The store answers a rotation with `status`: does another provider of that key still have what it cached? */
+static bool is_cached_after_rotation(kit *self, const char *address, bulla_status status)
+{
+    scripted_store store = {.self = self, .step = {.status = status, .acts = true, .only = BULLA_OP_ROTATE}};
+    char name[] = {address[0], '\0'};
+    const bulla_scheme scheme = {.name = name, .open = open_scripted, .arg = &store};
+    assert_ok(bulla_scheme_add(self->house, &self->call, &scheme));
+    bulla_provider *caching_one = kit_provider(self, address), *rotating_one = kit_provider(self, address);
+    bulla_wrapped *wrapped = kit_wrap(self, address, 3);
+    uint32_t version = 0;
+    assert_ok(unwrap(self, caching_one, wrapped));
+    assert_status(bulla_provider_rotate(rotating_one, &self->call, &version), status);
+    size_t num_before = store.opened[0]->num_calls;
+    assert_ok(unwrap(self, caching_one, wrapped));
+    bool is_cached = store.opened[0]->num_calls == num_before;
+    bulla_provider_unref(caching_one);
+    bulla_provider_unref(rotating_one);
+    bulla_wrapped_free(wrapped);
+    return is_cached;
+}
+
+static void test_a_rotation_that_may_have_happened_is_seen_by_every_cache_of_the_house(void **state)
+{
+    kit *self = *state;
+    bulla_close(self->house);
+    self->house = kit_house_open(self, &caching);
+    assert_true(is_cached_after_rotation(self, "r:x", BULLA_EAUTHZ));
+    assert_false(is_cached_after_rotation(self, "u:x", BULLA_EUNKNOWN));
 }
 
 static void test_a_provider_means_the_key_it_was_opened_for(void **state)
@@ -383,6 +435,7 @@ int main(void)
         TEST(test_a_scheme_of_ones_own_opens_providers_behind_the_guard),
         TEST(test_a_provider_outlives_the_house_that_opened_it),
         TEST(test_a_key_that_is_stopped_is_out_of_every_cache_of_the_house),
+        TEST(test_a_rotation_that_may_have_happened_is_seen_by_every_cache_of_the_house),
         TEST(test_a_provider_means_the_key_it_was_opened_for),
         TEST(test_the_provider_of_any_key_wraps_with_none),
         TEST(test_a_child_forked_with_a_keystore_open_opens_none),
