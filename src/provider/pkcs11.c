@@ -72,6 +72,24 @@ static bulla_status module_choose(bulla_call *call, const bulla_kms_config *conf
     return BULLA_OK;
 }
 
+/* The token is the endpoint, by label or serial; what would end the text of a label is left out. */
+static void metrics_find(bulla_pkcs11_key *self, bulla_metrics *metrics, const char *store)
+{
+    static const char *const verbs[BULLA_PKCS11_NUM_VERBS] = {"wrap", "unwrap", "describe", "check",
+                                                              "list", "create", "rotate"};
+    char labels[BULLA_METRICS_MAX_LABELS], token[33];
+    size_t len = 0;
+    for (const char *at = self->uri.token[0] != '\0' ? self->uri.token : self->uri.serial;
+         *at != '\0' && len < sizeof token - 1; at++)
+        if (*at >= 0x20 && *at < 0x7F && *at != '"' && *at != '\\') token[len++] = *at;
+    token[len] = '\0';
+    for (size_t i = 0; i < BULLA_PKCS11_NUM_VERBS; i++) {
+        (void)snprintf(labels, sizeof labels, "store=\"%s\",endpoint=\"%s\",call=\"%s\"", store, token, verbs[i]);
+        self->seconds[i] = bulla_metrics_histogram(metrics, "bulla_kms_request_seconds", labels,
+                                                   "Time of each request to a key store, answered or not");
+    }
+}
+
 static bulla_status pkcs11_open(bulla_kms *kms, bulla_call *call, const bulla_kms_config *config, const char *address,
                                 size_t endpoint, bulla_provider **out_provider)
 {
@@ -90,6 +108,7 @@ static bulla_status pkcs11_open(bulla_kms *kms, bulla_call *call, const bulla_km
     self->client = client;
     self->token = token;
     self->uri = uri;
+    metrics_find(self, bulla_kms_metrics(kms), config->name);
     held = NULL; /* the key's now */
     bulla_provider_init(&self->base, &ops);
     *out_provider = &self->base;

@@ -138,6 +138,18 @@ typedef struct bulla_pkcs11_look {
     size_t num;
 } bulla_pkcs11_look;
 
+/* What a key is asked for; the last two need a session that may write. */
+typedef enum bulla_pkcs11_verb {
+    BULLA_PKCS11_DO_WRAP,
+    BULLA_PKCS11_DO_UNWRAP,
+    BULLA_PKCS11_DO_DESCRIBE,
+    BULLA_PKCS11_DO_CHECK,
+    BULLA_PKCS11_DO_LIST,
+    BULLA_PKCS11_DO_CREATE,
+    BULLA_PKCS11_DO_ROTATE,
+    BULLA_PKCS11_NUM_VERBS,
+} bulla_pkcs11_verb;
+
 typedef struct bulla_pkcs11_key {
     bulla_provider base;
     const bulla_env *env;
@@ -147,12 +159,13 @@ typedef struct bulla_pkcs11_key {
     bulla_pkcs11_look seen; /* under the lock */
     bool has_warned;
     bool token_makes_ivs; /* noticed at the first wrap */
+    bulla_metric *seconds[BULLA_PKCS11_NUM_VERBS];
 } bulla_pkcs11_key;
 
-/* Runs `job` with a session; once more when token, session or handles were lost before or under it. */
+/* Runs `job` with a session; once more when token, session or handles were lost before or under it. Counts the time. */
 typedef bulla_status (*bulla_pkcs11_job)(bulla_pkcs11_key *key, bulla_call *call, bulla_pkcs11_lease *lease, void *arg);
-BULLA_MUST_USE bulla_status bulla_pkcs11_run(bulla_pkcs11_key *key, bulla_call *call, bool is_rw, bulla_pkcs11_job job,
-                                             void *arg);
+BULLA_MUST_USE bulla_status bulla_pkcs11_run(bulla_pkcs11_key *key, bulla_call *call, bulla_pkcs11_verb verb,
+                                             bulla_pkcs11_job job, void *arg);
 
 /* Sees to it that key->seen is of this lease and not old; `anew`: looks in any case. */
 BULLA_MUST_USE bulla_status bulla_pkcs11_look_at(bulla_pkcs11_key *key, bulla_call *call, bulla_pkcs11_lease *lease,

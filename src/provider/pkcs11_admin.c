@@ -46,7 +46,7 @@ static bulla_status describe_run(bulla_pkcs11_key *key, bulla_call *call, bulla_
 
 bulla_status bulla_pkcs11_describe(bulla_provider *provider, bulla_call *call, bulla_key_info *out_info)
 {
-    return bulla_pkcs11_run(self_of(provider), call, false, describe_run, out_info);
+    return bulla_pkcs11_run(self_of(provider), call, BULLA_PKCS11_DO_DESCRIBE, describe_run, out_info);
 }
 
 static bulla_status check_run(bulla_pkcs11_key *key, bulla_call *call, bulla_pkcs11_lease *lease, void *arg)
@@ -60,7 +60,7 @@ static bulla_status check_run(bulla_pkcs11_key *key, bulla_call *call, bulla_pkc
 
 bulla_status bulla_pkcs11_check(bulla_provider *provider, bulla_call *call)
 {
-    return bulla_pkcs11_run(self_of(provider), call, false, check_run, NULL);
+    return bulla_pkcs11_run(self_of(provider), call, BULLA_PKCS11_DO_CHECK, check_run, NULL);
 }
 
 /* --- making keys --- */
@@ -159,7 +159,7 @@ bulla_status bulla_pkcs11_create(bulla_provider *provider, bulla_call *call)
     bulla_pkcs11_key *self = self_of(provider);
     if (self->uri.object[0] == '\0')
         return bulla_fail(call, BULLA_EINVAL, "pkcs11: a new key needs a name: object= in the address");
-    return bulla_pkcs11_run(self, call, true, create_run, NULL);
+    return bulla_pkcs11_run(self, call, BULLA_PKCS11_DO_CREATE, create_run, NULL);
 }
 
 /* The next number in as many bytes; one more where they are full. */
@@ -201,7 +201,7 @@ bulla_status bulla_pkcs11_rotate(bulla_provider *provider, bulla_call *call, uin
     if (self->uri.has_id)
         return bulla_fail(call, BULLA_EUNSUPPORTED,
                           "pkcs11: the address means one version of a key, by id=; leave that out to rotate the key");
-    return bulla_pkcs11_run(self, call, true, rotate_run, out_version);
+    return bulla_pkcs11_run(self, call, BULLA_PKCS11_DO_ROTATE, rotate_run, out_version);
 }
 
 /* --- listing --- */
@@ -272,7 +272,7 @@ bulla_status bulla_pkcs11_list(bulla_provider *provider, bulla_call *call, bulla
     void *memory = NULL;
     BULLA_TRY(bulla_alloc(call, (MAX_LISTED + 1) * sizeof *all.found, &memory));
     all.found = memory;
-    BULLA_TRY(bulla_pkcs11_run(self, call, false, list_run, &all));
+    BULLA_TRY(bulla_pkcs11_run(self, call, BULLA_PKCS11_DO_LIST, list_run, &all));
     for (size_t i = 0; i < all.num; i++)
         BULLA_TRY(list_show(self, call, &all.keys[i], visit, arg));
     return BULLA_OK;

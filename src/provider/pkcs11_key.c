@@ -275,7 +275,7 @@ static bool is_spoilt(CK_RV rv)
 }
 
 /* What may have had an effect (EUNKNOWN) is not done again. */
-bulla_status bulla_pkcs11_run(bulla_pkcs11_key *key, bulla_call *call, bool is_rw, bulla_pkcs11_job job, void *arg)
+static bulla_status run(bulla_pkcs11_key *key, bulla_call *call, bool is_rw, bulla_pkcs11_job job, void *arg)
 {
     for (bool again = false;; again = true) {
         bulla_pkcs11_lease lease;
@@ -287,4 +287,13 @@ bulla_status bulla_pkcs11_run(bulla_pkcs11_key *key, bulla_call *call, bool is_r
         if (has_session) bulla_pkcs11_give_back(&lease, is_spoilt(lease.rv));
         if (!is_lost || again || status == BULLA_EUNKNOWN) return status;
     }
+}
+
+bulla_status bulla_pkcs11_run(bulla_pkcs11_key *key, bulla_call *call, bulla_pkcs11_verb verb, bulla_pkcs11_job job,
+                              void *arg)
+{
+    int64_t begun_ns = key->env->ticks_ns(key->env->arg);
+    bulla_status status = run(key, call, verb >= BULLA_PKCS11_DO_CREATE, job, arg);
+    bulla_metric_observe(key->seconds[verb], key->env->ticks_ns(key->env->arg) - begun_ns);
+    return status;
 }

@@ -121,7 +121,7 @@ bulla_status bulla_pkcs11_wrap(bulla_provider *provider, bulla_call *call, bulla
                                bulla_wrapped **out_wrapped)
 {
     wrap_job job = {context, dek, out_wrapped};
-    return bulla_pkcs11_run(self_of(provider), call, false, wrap_run, &job);
+    return bulla_pkcs11_run(self_of(provider), call, BULLA_PKCS11_DO_WRAP, wrap_run, &job);
 }
 
 /* --- unwrapping --- */
@@ -292,5 +292,5 @@ bulla_status bulla_pkcs11_unwrap(bulla_provider *provider, bulla_call *call, bul
 {
     unwrap_job job = {.context = context, .wrapped = wrapped, .out = out_dek};
     if (wrapped->blob.len == 0 || !bulla_pkcs11_info_parse(wrapped->info, &job.info)) return damaged(call);
-    return bulla_pkcs11_run(self_of(provider), call, false, unwrap_run, &job);
+    return bulla_pkcs11_run(self_of(provider), call, BULLA_PKCS11_DO_UNWRAP, unwrap_run, &job);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Keys on a token: which mechanism, which IV, which token; and what is damaged. */
+#include "base/mem.h"
 #include "pkcs11_kit.h"
 
 #include <stdlib.h>
@@ -277,6 +278,24 @@ static void test_keys_of_one_name_whose_ids_do_not_count_them_wrap_nothing(void 
     assert_why(&kit->call, "add id=");
 }
 
+static void test_each_request_is_in_the_latencies_of_its_token(void **state)
+{
+    pkcs11_kit *kit = *state;
+    char *text = NULL;
+    bulla_metrics *metrics = NULL;
+    assert_ok(bulla_metrics_new(&kit->call, &metrics));
+    assert_ok(bulla_kms_new(&kit->call, &kit->config, 1, metrics, &kit->kms));
+    pkcs11_kit_open(kit);
+    assert_ok(pkcs11_kit_wrap(kit));
+    assert_ok(pkcs11_kit_unwrap(kit));
+    assert_ok(pkcs11_kit_unwrap(kit));
+    assert_ok(bulla_metrics_format(metrics, &kit->call, &text));
+    assert_non_null(strstr(text, "_seconds_count{store=\"hsm\",endpoint=\"prod\",call=\"wrap\"} 1\n"));
+    assert_non_null(strstr(text, "_seconds_count{store=\"hsm\",endpoint=\"prod\",call=\"unwrap\"} 2\n"));
+    bulla_free(&kit->fake.env, text);
+    bulla_metrics_unref(metrics);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, pkcs11_kit_setup, pkcs11_kit_teardown)
@@ -297,6 +316,7 @@ int main(void)
         TEST(test_a_key_of_the_same_name_on_another_token_is_no_key_of_this_message),
         TEST(test_a_copy_of_the_token_opens_what_the_token_wrapped),
         TEST(test_keys_of_one_name_whose_ids_do_not_count_them_wrap_nothing),
+        TEST(test_each_request_is_in_the_latencies_of_its_token),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
