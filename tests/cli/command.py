@@ -44,7 +44,7 @@ class CommandTest(unittest.TestCase):
             options["input"] = stdin
         else:
             options["stdin"] = stdin
-        return subprocess.run([BULLA, *map(os.fspath, args)], stdout=options.pop("stdout", subprocess.PIPE),
+        return subprocess.run([options.pop("command", BULLA), *map(os.fspath, args)], stdout=options.pop("stdout", subprocess.PIPE),
                               stderr=subprocess.PIPE, check=False, **options)
 
     def bulla(self, *args, status=OK, **options):
