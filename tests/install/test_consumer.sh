@@ -30,7 +30,7 @@ run "pkg-config, shared" "$work/by_pkg_config"
     "$prefix/$libdir/libbulla.a" $(pkg-config --static --libs bulla | sed 's/-lbulla//')
 run "pkg-config, static" "$work/by_pkg_config_static"
 
-"$cmake" -S "$consumer" -B "$work/build" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$cc" >>"$work/log"
+"$cmake" -G Ninja -S "$consumer" -B "$work/build" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$cc" >>"$work/log"
 "$cmake" --build "$work/build" >>"$work/log"
 run "CMake, shared" "$work/build/consumer_shared"
 run "CMake, static" "$work/build/consumer_static"
