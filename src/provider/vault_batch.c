@@ -15,6 +15,7 @@
 #include "base/bytes.h"
 #include "base/mem.h"
 #include "base/wait.h"
+#include "crypto/rand.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -48,12 +49,13 @@ struct waiter {
     pthread_cond_t changed;
 };
 
-/* Zeros are a mutex that nobody holds and a queue in which nobody is. */
+/* Zeros are a mutex that nobody holds and a queue in which nobody is. References count on from where chance began, so
+ * that an answer to another key or process, which a proxy mixed up, does not bear them. */
 typedef struct queue {
     pthread_mutex_t lock;
     waiter *first, *last;
     unsigned num_flying;
-    uint64_t num_sent; /* items: references count on from it */
+    uint64_t next_reference;
     int64_t rest_until_ns;
 } queue;
 
@@ -65,6 +67,11 @@ typedef struct batch {
     uint64_t first;
     bulla_secret *body;
 } batch;
+
+static queue *queue_of(const bulla_vault_key *self)
+{
+    return (queue *)(void *)bulla_secret_fill(self->queue);
+}
 
 bulla_status bulla_vault_queue_init(bulla_vault_key *self, bulla_call *call, bulla_metrics *metrics)
 {
@@ -79,12 +86,8 @@ bulla_status bulla_vault_queue_init(bulla_vault_key *self, bulla_call *call, bul
                                          "Unwraps that waited for others of the same key");
     self->batched = bulla_metrics_counter(metrics, "bulla_kms_unwraps_batched_total", labels,
                                           "Unwraps that a request for several of them answered");
-    return bulla_secret_new(call, sizeof(queue), &self->queue);
-}
-
-static queue *queue_of(const bulla_vault_key *self)
-{
-    return (queue *)(void *)bulla_secret_fill(self->queue);
+    BULLA_TRY(bulla_secret_new(call, sizeof(queue), &self->queue));
+    return bulla_rand(call, (uint8_t *)&queue_of(self)->next_reference, sizeof queue_of(self)->next_reference);
 }
 
 static int64_t now_ns(const bulla_vault_key *self)
@@ -166,8 +169,8 @@ static void board(queue *all, waiter *leader, batch *to)
         to->seats[to->num] = next;
         to->items[to->num++] = next->item;
     }
-    to->first = all->num_sent;
-    all->num_sent += to->num;
+    to->first = all->next_reference;
+    all->next_reference += to->num;
 }
 
 /* Something else than a data key may have been encrypted there: who asks alone is told. */
@@ -293,9 +296,11 @@ static bulla_status lead(queue *all, bulla_vault_key *self, bulla_call *call, wa
     (void)pthread_mutex_lock(&all->lock);
     if (status == BULLA_OK) {
         board(all, me, &mine);
-        if (mine.num > 1) status = bulla_transit_batch_encode(call, mine.items, mine.num, mine.first, &mine.body);
+        /* Without the call: its log may be slow, or want a key itself. */
+        if (mine.num > 1) status = bulla_transit_batch_encode(NULL, mine.items, mine.num, mine.first, &mine.body);
     }
     (void)pthread_mutex_unlock(&all->lock);
+    if (status != BULLA_OK && mine.num > 1) (void)bulla_fail(call, status, "no memory for several unwraps at once");
     if (status == BULLA_OK && mine.num == 1) {
         me->stage = FLIES;
         return BULLA_OK;

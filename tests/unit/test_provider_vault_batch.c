@@ -3,7 +3,7 @@
 #include "base/bytes.h"
 #include "vault_crowd.h"
 
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -97,6 +97,26 @@ static void test_a_lying_batch_gives_no_keys(void **state)
     }
     assert_int_equal(crowd.num_batches, 5);
     assert_true(crowd_metric("bulla_kms_unwraps_batched_total") == 0);
+}
+
+/* So an answer that a proxy gives to the wrong asker is worth nothing to him. */
+static void test_no_two_queues_use_the_same_references(void **state)
+{
+    (void)state;
+    char before[sizeof crowd.reference];
+    crowd_gather(2);
+    crowd_open();
+    assert_all_served(2);
+    memcpy(before, crowd.reference, sizeof before);
+    kit_must_open();
+    caller one = {.i = 7};
+    one.status = crowd_unwrap(&kit.call, kit.context, 7, &one.dek); /* logs in */
+    assert_has_key(&one);
+    crowd_gather(2);
+    crowd_open();
+    assert_all_served(2);
+    assert_int_equal(crowd.num_batches, 2);
+    assert_string_not_equal(crowd.reference, before);
 }
 
 static void test_something_else_than_a_data_key_is_refused_as_alone(void **state)
@@ -350,9 +370,9 @@ static void test_many_who_come_and_go_get_each_his_own_key(void **state)
 static void test_a_forked_child_asks_alone(void **state)
 {
     (void)state;
-    static const char path[] = "/tmp/bulla-vault-batch-token";
-    FILE *file = fopen(path, "w");
-    assert_true(file != NULL && fputs("s.given", file) >= 0 && fclose(file) == 0);
+    char path[] = "/tmp/bulla-token-XXXXXX";
+    int file = mkstemp(path);
+    assert_true(file >= 0 && write(file, "s.given", 7) == 7 && close(file) == 0);
     kit.config.role_id = NULL;
     kit.config.secret_id = NULL;
     kit.config.token_file = path;
@@ -385,6 +405,7 @@ int main(void)
         BATCH_CASE(test_a_batch_is_bounded_in_bytes),
         BATCH_CASE(test_one_that_does_not_open_is_told_what_it_would_have_been_told_alone),
         BATCH_CASE(test_a_lying_batch_gives_no_keys),
+        BATCH_CASE(test_no_two_queues_use_the_same_references),
         BATCH_CASE(test_something_else_than_a_data_key_is_refused_as_alone),
         BATCH_CASE(test_a_batch_that_is_refused_makes_everybody_ask_alone_for_a_minute),
         BATCH_CASE(test_nobody_waits_after_a_refused_batch),

@@ -64,6 +64,7 @@ static void open_batch(bulla_json_value input, http_reply *reply)
          at = bulla_json_next(at))
         items[num++] = at;
     (void)__atomic_add_fetch(&crowd.num_items, num, __ATOMIC_RELAXED);
+    (void)bulla_json_text(bulla_json_get(items[0], "reference"), crowd.reference, sizeof crowd.reference);
     if (num > crowd.most_items) crowd.most_items = num;
     bulla_write_view(&out, bulla_view_text("{\"data\":{\"batch_results\":["));
     for (size_t i = 0; i < num - (crowd.lie == SHORT); i++) {

@@ -29,6 +29,7 @@ typedef struct vault_crowd {
     int batch_code;
     http_fault batch_fault;
     enum { RIGHT, SHORT, LONG, SWAPPED, NAMELESS, CROSSED, BRIEF } lie;
+    char reference[32];                                   /* of the last batch's first item */
     size_t num_alone, num_batches, num_items, most_items; /* what was asked */
 } vault_crowd;
 extern vault_crowd crowd;
