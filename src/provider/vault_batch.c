@@ -5,8 +5,9 @@
  * notices nothing, and a busy server is asked less often for the same.
  *
  * A batch gives keys and nothing else. Whatever it brings besides, for one item or for all, its callers ask again, each
- * alone, and are told what they would have been told without it. Nobody waits for others longer than half of a try's
- * time, and while the server does not answer nobody waits for others at all.
+ * alone, and are told what they would have been told without it; but for a server that asks for fewer requests: it
+ * would get as many as there are callers, so they share that answer. Nobody waits for others longer than half of a
+ * try's time, and while the server does not answer nobody waits for others at all.
  *
  * The queue lies in memory that a forked child, which has none of the threads, finds emptied: it asks alone.
  */
@@ -16,6 +17,7 @@
 #include "base/mem.h"
 #include "base/wait.h"
 #include "crypto/rand.h"
+#include "provider/request.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -36,7 +38,8 @@ typedef enum stage {
     WAITS,
     LEADS, /* has a place, and asks for those who wait */
     SENT,  /* is in somebody's batch */
-    SERVED
+    SERVED,
+    THROTTLED
 } stage;
 
 typedef struct waiter waiter;
@@ -45,7 +48,8 @@ struct waiter {
     waiter **seat; /* SENT: where the batch finds it */
     bulla_transit_item item;
     stage stage;
-    bulla_secret *dek; /* SERVED */
+    bulla_secret *dek;     /* SERVED */
+    bulla_failure failure; /* THROTTLED */
     pthread_cond_t changed;
 };
 
@@ -180,7 +184,8 @@ static bool is_dek(const bulla_secret *dek)
     return len >= BULLA_DEK_MIN && len <= BULLA_DEK_MAX;
 }
 
-static void disembark(bulla_vault_key *self, batch *from)
+/* `failure` is everybody's; NULL: there are keys, or each asks alone. */
+static void disembark(bulla_vault_key *self, batch *from, const bulla_failure *failure)
 {
     for (size_t i = 0; i < from->num; i++) {
         waiter *who = from->seats[i];
@@ -190,7 +195,8 @@ static void disembark(bulla_vault_key *self, batch *from)
             bulla_metric_add(self->batched, 1);
             who->dek = BULLA_TAKE(from->deks[i]);
         }
-        tell(who, is_served ? SERVED : ALONE);
+        if (failure != NULL) who->failure = *failure;
+        tell(who, is_served ? SERVED : failure != NULL ? THROTTLED : ALONE);
     }
 }
 
@@ -266,16 +272,16 @@ static bulla_status batch_ask(const bulla_vault_key *self, bulla_call *call, bat
                                          .is_repeatable = true};
     BULLA_TRY(bulla_vault_exchange(self->client, call, &request, &answer));
     *out_code = answer.code;
+    if (answer.code == 429) return bulla_vault_refused(self->client, call, &request, &answer);
     /* When it opened only some of them the answer is 400 or 500, with the keys of the others. */
     return bulla_transit_batch_decode(call, bulla_http_body(&answer), all->num, all->first, all->deks);
 }
 
-/* How long to do without batches after one that failed: not at all when it was the leader's call that ended, or when
- * the server asks for fewer requests. */
+/* How long to do without batches after one that failed: not at all when it was the leader's call that ended. */
 static int64_t rest_after(bulla_status status, int code)
 {
     if (code == 0) return status == BULLA_EUNAVAIL ? SILENCE_NS : 0;
-    if (status != BULLA_EFORMAT || code == 429) return 0;
+    if (status != BULLA_EFORMAT) return 0;
     return code >= 500 ? SILENCE_NS : REFUSAL_NS;
 }
 
@@ -307,12 +313,14 @@ static bulla_status lead(queue *all, bulla_vault_key *self, bulla_call *call, wa
     }
     if (status == BULLA_OK) status = batch_ask(self, call, &mine, &code);
     int64_t now = now_ns(self), rest_ns = rest_after(status, code);
+    bool is_throttled = status == BULLA_ETHROTTLED && code != 0;
+    const bulla_failure failure = bulla_failure_of(call);
     (void)pthread_mutex_lock(&all->lock);
-    disembark(self, &mine);
+    disembark(self, &mine, is_throttled ? &failure : NULL);
     if (rest_ns != 0) rest(all, now, rest_ns);
     place_leave(all);
     (void)pthread_mutex_unlock(&all->lock);
-    if (status == BULLA_OK || code == 0) return status;
+    if (status == BULLA_OK || code == 0 || is_throttled) return status;
     bulla_vault_forgive(call);
     return BULLA_OK;
 }
@@ -346,6 +354,7 @@ bulla_status bulla_vault_unwrap_together(bulla_vault_key *self, bulla_call *call
     if (all == NULL || bytes_of(&me) > MAX_ITEM || !bulla_transit_ciphertext_is(ciphertext, &version))
         return bulla_vault_unwrap_alone(self, call, context, ciphertext, out_dek);
     BULLA_TRY(queue_up(all, self, call, &me));
+    if (me.stage == THROTTLED) return bulla_failure_set(call, &me.failure);
     if (me.stage == SERVED) {
         *out_dek = me.dek;
         return BULLA_OK;

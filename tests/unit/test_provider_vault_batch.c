@@ -161,6 +161,30 @@ static void test_a_batch_that_is_refused_makes_everybody_ask_alone_for_a_minute(
     assert_int_equal(kit.num_logins, 2); /* what is forbidden may be about the token: once */
 }
 
+/* Else it would get one request for each of them just then. */
+static void test_a_server_that_wants_fewer_requests_gets_none_for_those_of_the_batch(void **state)
+{
+    (void)state;
+    crowd.batch_answer = "{\"errors\":[\"rate limit quota exceeded\"]}";
+    crowd.batch_code = 429;
+    crowd_gather(6);
+    crowd_open();
+    for (size_t i = 0; i < 6; i++) {
+        caller_join(&crowd.others[i]);
+        assert_status(crowd.others[i].status, BULLA_ETHROTTLED);
+        assert_int_equal(crowd.others[i].call.native, 429);
+        assert_non_null(strstr(crowd.others[i].call.why, "limits the rate"));
+    }
+    crowd_first_join();
+    assert_int_equal(crowd.num_batches, 1);
+    assert_int_equal(crowd.num_alone, PLACES);
+    crowd.batch_answer = NULL;
+    crowd_gather(6);
+    crowd_open();
+    assert_all_served(6);
+    assert_int_equal(crowd.num_batches, 2);
+}
+
 /* A second crowd, which comes before batches are tried again: nobody waits. */
 static void test_nobody_waits_after_a_refused_batch(void **state)
 {
@@ -408,6 +432,7 @@ int main(void)
         BATCH_CASE(test_no_two_queues_use_the_same_references),
         BATCH_CASE(test_something_else_than_a_data_key_is_refused_as_alone),
         BATCH_CASE(test_a_batch_that_is_refused_makes_everybody_ask_alone_for_a_minute),
+        BATCH_CASE(test_a_server_that_wants_fewer_requests_gets_none_for_those_of_the_batch),
         BATCH_CASE(test_nobody_waits_after_a_refused_batch),
         BATCH_CASE(test_a_batch_that_is_lost_is_asked_for_one_by_one),
         BATCH_CASE(test_an_outage_ends_all_waiting),
