@@ -198,13 +198,15 @@ static bool doubt(bulla_cache *cache, const bulla_cachekey *key)
            bulla_cachetable_doubt(&cache->table, key, true);
 }
 
-/* What is further in first, as in a purge. */
+/* What is further in first, as in a purge. An entry that had to make room leaves its copies behind: hits do not get to
+ * it where there are copies, so it looks idle. */
 static void cache_forget(bulla_provider *provider, bulla_context *context, const bulla_wrapped *wrapped)
 {
     bulla_cache *self = self_of(provider);
     bulla_question question = bulla_question_of(self, context, wrapped);
     bulla_provider_forget(self->inner, context, wrapped);
-    if (doubt(self, &question.key)) copies_forget(self, &question.key);
+    bool is_gone = bulla_cachetable_end_ns(&self->table, &question.key) == 0;
+    if (is_gone || doubt(self, &question.key)) copies_forget(self, &question.key);
 }
 
 /* What is further in goes first: a miss that ran between the two would bring a stale key back out. */

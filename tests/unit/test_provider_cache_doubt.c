@@ -221,6 +221,22 @@ static void test_its_copies_are_doubted_with_it(void **state)
     assert_int_equal(kit_times_asked(), 2);
 }
 
+/* Those who use copies do not use the entry, which then is the first to go. */
+static void test_copies_of_an_entry_that_made_room_are_doubted_too(void **state)
+{
+    (void)state;
+    kit_cache_open((bulla_cache_options){.ttl_ms = 100000, .max_entries = 1});
+    lie_once();
+    each_lane_opens(kit.deks[1]);
+    assert_ok(kit_unwrap(2));
+    assert_int_equal(kit_stats().evicted, 1);
+    each_lane_opens(kit.deks[1]);
+    assert_int_equal(kit_times_asked(), 2);
+    doubt();
+    each_lane_opens(kit.deks[0]);
+    assert_int_equal(kit_times_asked(), 3);
+}
+
 /* --- behind wrappers --- */
 
 static void wrap_in(bulla_status (*make)(bulla_provider *inner, bulla_provider **out_provider))
@@ -287,6 +303,7 @@ int main(void)
         WITH(test_a_doubted_data_key_serves_where_the_store_does_not_answer),
         WITH(test_what_the_store_refuses_the_second_time_is_gone),
         WITH(test_its_copies_are_doubted_with_it),
+        WITH(test_copies_of_an_entry_that_made_room_are_doubted_too),
         WITH(test_wrappers_pass_it_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
