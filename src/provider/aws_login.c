@@ -133,10 +133,25 @@ static void land(bulla_aws_login *login, const bulla_aws_asker *asker, landing *
     bulla_forklock_give();
 }
 
-static bulla_status fly(bulla_aws_login *login, const bulla_aws_asker *asker, bulla_aws_creds **out_creds)
+/* Who has credentials that serve asks for others in half of his time: the rest is for what he wanted them for. */
+static bulla_status ask_in_time(const bulla_aws_asker *asker, bool is_served, bulla_aws_creds **out_creds)
+{
+    bulla_call *call = asker->call;
+    const bulla_env *env = bulla_env_of(call);
+    int64_t deadline_ns = call->deadline_ns, now_ns = env->ticks_ns(env->arg);
+    bool is_cut = is_served && deadline_ns > now_ns;
+    if (is_cut) call->deadline_ns = now_ns + (deadline_ns - now_ns) / 2;
+    bulla_status status = bulla_aws_chain_ask(asker, out_creds);
+    call->deadline_ns = deadline_ns;
+    if (status != BULLA_EDEADLINE || !is_cut || env->ticks_ns(env->arg) >= deadline_ns) return status;
+    return bulla_fail(call, BULLA_EUNAVAIL, "no answer in half of the time that the request has");
+}
+
+static bulla_status fly(bulla_aws_login *login, const bulla_aws_asker *asker, bool is_served,
+                        bulla_aws_creds **out_creds)
 {
     landing end = {.draw = draw_of()};
-    end.status = bulla_aws_chain_ask(asker, &end.creds);
+    end.status = ask_in_time(asker, is_served, &end.creds);
     end.now_s = bulla_aws_now_s(asker->call, asker->skew_s);
     land(login, asker, &end);
     bulla_aws_creds_unref(end.replaced);
@@ -155,7 +170,8 @@ static bulla_status fly(bulla_aws_login *login, const bulla_aws_asker *asker, bu
 typedef enum turn { TURN_SERVED, TURN_FLY, TURN_WAIT } turn;
 
 typedef struct seat {
-    bool has_some; /* credentials that may be used if all else fails */
+    bool has_some;  /* credentials that may be used if all else fails */
+    bool is_served; /* they have not expired, nor are they refused */
     uint64_t flights;
 } seat;
 
@@ -165,9 +181,9 @@ static turn look(bulla_aws_login *login, const bulla_aws_asker *asker, seat *out
     turn next = TURN_SERVED;
     bulla_forklock_take();
     child_enter(login);
-    *out_seat = (seat){is_live(login->current), login->flights};
-    if (is_due(login, now_s) && !(login->is_busy && out_seat->has_some && !is_stale(login, now_s)))
-        next = login->is_busy ? TURN_WAIT : TURN_FLY;
+    bool has_some = is_live(login->current);
+    *out_seat = (seat){has_some, has_some && !is_stale(login, now_s), login->flights};
+    if (is_due(login, now_s) && !(login->is_busy && out_seat->is_served)) next = login->is_busy ? TURN_WAIT : TURN_FLY;
     if (next == TURN_SERVED) *out_creds = bulla_aws_creds_ref(login->current);
     if (next == TURN_FLY) login->is_busy = true;
     bulla_forklock_give();
@@ -208,7 +224,7 @@ bulla_status bulla_aws_login_get(bulla_aws_login *login, const bulla_aws_asker *
         case TURN_WAIT: BULLA_TRY(follow(login, asker->call, at.flights)); continue;
         case TURN_FLY: break;
         }
-        bulla_status status = fly(login, asker, out_creds);
+        bulla_status status = fly(login, asker, at.is_served, out_creds);
         if (status == BULLA_OK || !at.has_some || bulla_status_class(status) == BULLA_CLASS_STOP) return status;
     }
 }

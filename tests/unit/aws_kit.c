@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define START_S 1790000000 /* 2026-09-21T14:13:20Z */
+#define PATIENCE_MS 60000u
 
 /* --- the environment --- */
 
@@ -27,7 +28,9 @@ static void kit_free(void *arg, void *ptr)
 
 static int64_t kit_wall_ns(void *arg)
 {
-    return __atomic_load_n(&((aws_kit *)arg)->wall_ns, __ATOMIC_RELAXED);
+    aws_kit *kit = arg;
+    (void)__atomic_fetch_add(&kit->num_wall_reads, 1, __ATOMIC_ACQ_REL);
+    return __atomic_load_n(&kit->wall_ns, __ATOMIC_RELAXED);
 }
 
 static int64_t kit_ticks_ns(void *arg)
@@ -128,6 +131,45 @@ static void kms_answer(aws_kit *kit, const http_seen *seen, const char *target, 
     http_reply_print(reply, "%s", strcmp(kit->operation[at], "Decrypt") == 0 ? AWS_OPENED : AWS_WRAPPED);
 }
 
+/* False: it did not, in a minute. */
+static bool hold_comes_to(aws_kit *kit, aws_hold wanted)
+{
+    for (unsigned ms = 0; ms < PATIENCE_MS; ms++) {
+        if (__atomic_load_n(&kit->login_hold, __ATOMIC_ACQUIRE) == (int)wanted) return true;
+        (void)usleep(1000);
+    }
+    return false;
+}
+
+static void hold_set(aws_kit *kit, aws_hold hold)
+{
+    __atomic_store_n(&kit->login_hold, (int)hold, __ATOMIC_RELEASE);
+}
+
+static void login_hold(aws_kit *kit)
+{
+    int next = AWS_HOLD_NEXT;
+    if (__atomic_compare_exchange_n(&kit->login_hold, &next, (int)AWS_HOLD_HAS_ONE, false, __ATOMIC_ACQ_REL,
+                                    __ATOMIC_ACQUIRE) &&
+        !hold_comes_to(kit, AWS_HOLD_NONE))
+        hold_set(kit, AWS_HOLD_NONE); /* a test that hangs fails */
+}
+
+void aws_kit_login_hold(aws_kit *kit)
+{
+    hold_set(kit, AWS_HOLD_NEXT);
+}
+
+void aws_kit_login_await(aws_kit *kit)
+{
+    assert_true(hold_comes_to(kit, AWS_HOLD_HAS_ONE));
+}
+
+void aws_kit_login_release(aws_kit *kit)
+{
+    hold_set(kit, AWS_HOLD_NONE);
+}
+
 static void sts_answer(aws_kit *kit, const http_seen *seen, http_reply *reply)
 {
     char expiry[32];
@@ -147,6 +189,7 @@ static void sts_answer(aws_kit *kit, const http_seen *seen, http_reply *reply)
                          "<SessionToken>roletoken%zu</SessionToken><Expiration>%s</Expiration></Credentials>"
                          "</%sResult></%sResponse>",
                          action, action, kit->num_sts, kit->num_sts, expiry, action, action);
+    login_hold(kit);
 }
 
 static void creds_print(aws_kit *kit, const char *kind, size_t number, http_reply *reply)
@@ -291,6 +334,7 @@ int aws_kit_teardown(void **state)
 {
     aws_kit *kit = *state;
     char command[128];
+    aws_kit_login_release(kit);
     aws_kit_close(kit);
     bulla_secret_unref(kit->config.access_key_secret);
     bulla_secret_unref(kit->config.session_token);

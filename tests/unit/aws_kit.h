@@ -43,6 +43,9 @@ typedef struct aws_answer {
     http_fault fault;
 } aws_answer;
 
+/* Whether logins are answered. */
+typedef enum aws_hold { AWS_HOLD_NONE, AWS_HOLD_NEXT, AWS_HOLD_HAS_ONE } aws_hold;
+
 typedef struct aws_kit {
     bulla_env env;
     bulla_call call;
@@ -55,6 +58,7 @@ typedef struct aws_kit {
     const char *vars[AWS_KIT_VARS][2];
     char texts[AWS_KIT_VARS][256]; /* of variables that a test prints */
     int64_t wall_ns;
+    size_t num_wall_reads; /* by the library */
     char log[4096];
 
     /* What is answered. */
@@ -68,6 +72,7 @@ typedef struct aws_kit {
     size_t imds_stale;              /* so many GETs with a token are answered 401 */
     int64_t life_s;                 /* of credentials that are given out; 0: an hour */
     unsigned login_delay_ms;
+    int login_hold; /* an aws_hold; of STS */
 
     /* What was asked. */
     size_t num_kms, num_sts, num_container, num_imds_token, num_imds;
@@ -90,6 +95,11 @@ void aws_kit_chain_use(aws_kit *kit);
 void aws_kit_web_identity_use(aws_kit *kit);
 void aws_kit_container_use(aws_kit *kit);
 void aws_kit_instance_use(aws_kit *kit);
+/* From now on STS answers nothing, until it is released. */
+void aws_kit_login_hold(aws_kit *kit);
+/* Waits until there is a login that it does not answer. */
+void aws_kit_login_await(aws_kit *kit);
+void aws_kit_login_release(aws_kit *kit);
 /* A file in the kit's folder, which `path` then names. */
 void aws_kit_file(aws_kit *kit, const char *name, const char *text);
 

@@ -2,6 +2,7 @@
 /* Credentials of AWS that end, are refused, or are wanted by many at once; and none of them in what is told. */
 #include "aws_kit.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -75,6 +76,7 @@ static void test_credentials_that_cannot_change_are_not_tried_again(void **state
 /* --- many at once --- */
 
 #define NUM_THREADS 8 /* threads = 8 */
+#define PATIENCE_MS 120000u
 
 typedef struct asker {
     aws_kit *kit;
@@ -93,56 +95,102 @@ static void *ask_in_thread(void *arg)
     return NULL;
 }
 
+static void asker_start(asker *self, aws_kit *kit)
+{
+    *self = (asker){.kit = kit};
+    assert_int_equal(pthread_create(&self->thread, NULL, ask_in_thread, self), 0);
+}
+
+static bulla_status asker_end(const asker *self)
+{
+    assert_int_equal(pthread_join(self->thread, NULL), 0);
+    return self->status;
+}
+
+/* Credentials from somebody who is given all the time there is: he is asked once. */
+static void slow_login_use(aws_kit *kit)
+{
+    aws_kit_web_identity_use(kit);
+    kit->config.timeout_ms = PATIENCE_MS;
+    assert_ok(aws_kit_open(kit, "aws:" AWS_KEY_ARN));
+}
+
+/* Whoever wants credentials looks at the clock first. */
+static void await_wall_reads(aws_kit *kit, size_t num)
+{
+    for (unsigned ms = 0; ms < PATIENCE_MS && __atomic_load_n(&kit->num_wall_reads, __ATOMIC_ACQUIRE) < num; ms++)
+        (void)usleep(1000);
+}
+
+/* One begins to log in; all the others come before he has an answer. */
 static void all_ask(aws_kit *kit, bulla_status expected)
 {
     asker askers[NUM_THREADS];
-    for (size_t i = 0; i < NUM_THREADS; i++) {
-        askers[i].kit = kit;
-        assert_int_equal(pthread_create(&askers[i].thread, NULL, ask_in_thread, &askers[i]), 0);
-    }
-    for (size_t i = 0; i < NUM_THREADS; i++) {
-        assert_int_equal(pthread_join(askers[i].thread, NULL), 0);
-        assert_status(askers[i].status, expected);
-    }
+    aws_kit_login_hold(kit);
+    asker_start(&askers[0], kit);
+    aws_kit_login_await(kit);
+    size_t num_reads = __atomic_load_n(&kit->num_wall_reads, __ATOMIC_ACQUIRE);
+    for (size_t i = 1; i < NUM_THREADS; i++)
+        asker_start(&askers[i], kit);
+    await_wall_reads(kit, num_reads + NUM_THREADS - 1);
+    aws_kit_login_release(kit);
+    for (size_t i = 0; i < NUM_THREADS; i++)
+        assert_status(asker_end(&askers[i]), expected);
 }
 
 static void test_many_callers_log_in_once(void **state)
 {
     aws_kit *kit = *state;
-    aws_kit_container_use(kit);
-    kit->login_delay_ms = 200;
-    assert_ok(aws_kit_open(kit, "aws:" AWS_KEY_ARN));
+    slow_login_use(kit);
     all_ask(kit, BULLA_OK);
-    assert_int_equal(kit->num_container, 1);
+    assert_int_equal(kit->num_sts, 1);
 }
 
+/* One that has looked at the clock and not yet at the login asks for himself: hence not exactly once. */
 static void test_many_callers_share_a_login_that_fails(void **state)
 {
     aws_kit *kit = *state;
-    aws_kit_container_use(kit);
-    kit->login_delay_ms = 200;
-    kit->container_code = 404;
-    assert_ok(aws_kit_open(kit, "aws:" AWS_KEY_ARN));
+    slow_login_use(kit);
+    kit->sts_code = 403;
+    kit->sts_body = "<ErrorResponse><Error><Code>AccessDenied</Code></Error></ErrorResponse>";
     all_ask(kit, BULLA_EAUTHN);
-    assert_in_range(kit->num_container, 1, NUM_THREADS / 2);
+    assert_in_range(kit->num_sts, 1, NUM_THREADS / 2);
 }
 
 static void test_a_caller_waits_for_a_login_no_longer_than_its_deadline(void **state)
 {
     aws_kit *kit = *state;
-    aws_kit_container_use(kit);
-    kit->login_delay_ms = 1500;
-    asker first = {.kit = kit};
-    assert_ok(aws_kit_open(kit, "aws:" AWS_KEY_ARN));
-    assert_int_equal(pthread_create(&first.thread, NULL, ask_in_thread, &first), 0);
-    while (http_server_num_requests(kit->server) == 0)
-        (void)usleep(1000);
+    asker first;
+    slow_login_use(kit);
+    aws_kit_login_hold(kit);
+    asker_start(&first, kit);
+    aws_kit_login_await(kit);
     bulla_call_deadline_set(&kit->call, 100);
-    int64_t start_ns = kit->env.ticks_ns(kit);
-    assert_status(aws_kit_ask(kit), BULLA_EDEADLINE);
-    assert_true(kit->env.ticks_ns(kit) - start_ns < INT64_C(1000000000));
-    assert_int_equal(pthread_join(first.thread, NULL), 0);
-    assert_ok(first.status);
+    bulla_status status = aws_kit_ask(kit);
+    int hold = __atomic_load_n(&kit->login_hold, __ATOMIC_ACQUIRE);
+    bool first_waits = pthread_tryjoin_np(first.thread, NULL) == EBUSY;
+    aws_kit_login_release(kit);
+    assert_status(status, BULLA_EDEADLINE);
+    assert_true(first_waits && hold == AWS_HOLD_HAS_ONE);
+    assert_ok(asker_end(&first));
+    assert_int_equal(kit->num_sts, 1);
+}
+
+/* Else every request fails that has less time than the service has for its answer, while the credentials serve. */
+static void test_a_renewal_that_hangs_leaves_the_request_its_time(void **state)
+{
+    aws_kit *kit = *state;
+    slow_login_use(kit);
+    assert_ok(aws_kit_ask(kit));
+    aws_kit_advance(kit, 3100); /* of 3,600 */
+    kit->sts_code = AWS_SILENT;
+    bulla_call_deadline_set(&kit->call, 8000);
+    assert_ok(aws_kit_ask(kit));
+    bulla_call_deadline_set(&kit->call, 0);
+    assert_ok(aws_kit_ask(kit)); /* the service is left alone for a while */
+    assert_string_equal(aws_kit_signer(kit), "ASIAROLE1");
+    assert_int_equal(kit->num_sts, 2);
+    assert_non_null(strstr(kit->log, "are not renewed"));
 }
 
 /* --- nothing leaks --- */
@@ -183,6 +231,7 @@ int main(void)
         TEST(test_many_callers_log_in_once),
         TEST(test_many_callers_share_a_login_that_fails),
         TEST(test_a_caller_waits_for_a_login_no_longer_than_its_deadline),
+        TEST(test_a_renewal_that_hangs_leaves_the_request_its_time),
         TEST(test_no_credential_stands_in_an_error_or_in_the_log),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
