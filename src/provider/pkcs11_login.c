@@ -76,11 +76,12 @@ static bulla_status refusal_check(const bulla_pkcs11_lease *lease, bulla_call *c
     return refusal == CKR_OK ? BULLA_OK : pin_fail(lease->token, call, refusal);
 }
 
+/* The last reference goes outside the lock: secrets have one of their own, which a fork may take first. */
 static void refusal_keep(bulla_pkcs11_lease *lease, bulla_secret *pin, CK_RV rv)
 {
     bulla_pkcs11_token *token = lease->token;
     bulla_pkcs11_lock();
-    bulla_secret_unref(token->refused_pin);
+    BULLA_AUTO(bulla_secret) *before = token->refused_pin;
     token->refused_pin = rv == CKR_OK ? NULL : bulla_secret_ref(pin);
     token->refusal = rv;
     memcpy(token->refused_serial, lease->serial, sizeof token->refused_serial);
