@@ -5,9 +5,12 @@
 #include "keystore/container.h"
 #include "keystore_kit.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define NUM_PROGRAMS 6
 
 static const char back_to_1[] = "ALTER TABLE key_version DROP COLUMN num_wraps; PRAGMA user_version = 1;";
 
@@ -49,6 +52,60 @@ static void test_a_second_house_finds_the_store_converted(void **state)
     assert_ok(kit_unwrap(self, "local:a", wrapped, 4));
     bulla_wrapped_free(wrapped);
     bulla_close(other);
+    kit_sound(self);
+}
+
+typedef struct program {
+    kit *self;
+    pthread_barrier_t *all_are_ready;
+    pthread_t thread;
+    bulla_status status;
+    char why[256];
+} program;
+
+static bulla_status open_and_look(bulla_call *call, const char *store)
+{
+    bulla *house = NULL;
+    bulla_key_info info;
+    const bulla_options options = {.size = sizeof options, .store = store};
+    bulla_status status = bulla_open(call, &options, &house);
+    if (status == BULLA_OK) status = bulla_key_info_get(house, call, "a", &info);
+    bulla_close(house);
+    return status;
+}
+
+static void *program_run(void *arg)
+{
+    program *own = arg;
+    bulla_call call;
+    bulla_call_init(&call, &own->self->world.env);
+    (void)pthread_barrier_wait(own->all_are_ready);
+    own->status = open_and_look(&call, own->self->store);
+    memcpy(own->why, call.why, sizeof own->why);
+    return NULL;
+}
+
+static void test_many_that_find_format_1_at_once_all_go_on(void **state)
+{
+    kit *self = *state;
+    program programs[NUM_PROGRAMS];
+    pthread_barrier_t all_are_ready;
+    kit_key(self, "a");
+    bulla_close(BULLA_TAKE(self->house));
+    kit_sql(self, back_to_1);
+    assert_int_equal(pthread_barrier_init(&all_are_ready, NULL, NUM_PROGRAMS), 0);
+    for (size_t i = 0; i < NUM_PROGRAMS; i++) {
+        programs[i] = (program){.self = self, .all_are_ready = &all_are_ready};
+        assert_int_equal(pthread_create(&programs[i].thread, NULL, program_run, &programs[i]), 0);
+    }
+    for (size_t i = 0; i < NUM_PROGRAMS; i++)
+        assert_int_equal(pthread_join(programs[i].thread, NULL), 0);
+    for (size_t i = 0; i < NUM_PROGRAMS; i++) {
+        if (programs[i].status != BULLA_OK) print_message("%s\n", programs[i].why);
+        assert_ok(programs[i].status);
+    }
+    (void)pthread_barrier_destroy(&all_are_ready);
+    self->house = kit_house_open(self, NULL);
     kit_sound(self);
 }
 
@@ -183,6 +240,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_a_store_of_format_1_is_converted_and_loses_nothing),
         TEST(test_a_second_house_finds_the_store_converted),
+        TEST(test_many_that_find_format_1_at_once_all_go_on),
         TEST(test_a_backup_of_format_1_is_restored_and_converted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
