@@ -241,8 +241,10 @@ static bulla_status list_run(bulla_pkcs11_key *key, bulla_call *call, bulla_pkcs
     all->num = 0;
     for (size_t i = 0; i < num; i++) {
         listed *next = &all->keys[all->num];
-        if (!bulla_pkcs11_names_read(lease, all->found[i], next->label, &next->version)) continue;
-        all->num++;
+        if (bulla_pkcs11_names_read(lease, all->found[i], next->label, &next->version))
+            all->num++;
+        else if (bulla_pkcs11_is_loss(lease->rv)) /* not a key without a name: half a list would pass for all */
+            return bulla_pkcs11_fail(lease, call, "show a key", lease->rv);
     }
     return BULLA_OK;
 }

@@ -296,6 +296,32 @@ static void test_each_request_is_in_the_latencies_of_its_token(void **state)
     bulla_metrics_unref(metrics);
 }
 
+/* --- listing --- */
+
+static bulla_status count_key(void *arg, bulla_call *call, const char *address, const bulla_key_info *info)
+{
+    (void)call;
+    (void)address;
+    (void)info;
+    ++*(size_t *)arg;
+    return BULLA_OK;
+}
+
+static void test_a_token_that_is_lost_under_a_list_gives_no_half_of_it(void **state)
+{
+    pkcs11_kit *kit = *state;
+    size_t num_all = 0, num_again = 0, num_lost = 0;
+    pkcs11_kit_open(kit);
+    assert_ok(bulla_provider_list(kit->key, &kit->call, count_key, &num_all));
+    hsm_fail(HSM_ATTRIBUTES, (hsm_fault){CKR_DEVICE_REMOVED, 1, 1, false});
+    assert_ok(bulla_provider_list(kit->key, &kit->call, count_key, &num_again));
+    hsm_fail(HSM_ATTRIBUTES, (hsm_fault){CKR_DEVICE_REMOVED, 1, HSM_ALWAYS, false});
+    assert_status(bulla_provider_list(kit->key, &kit->call, count_key, &num_lost), BULLA_EUNAVAIL);
+    assert_int_equal(num_all, 2);
+    assert_int_equal(num_again, 2);
+    assert_int_equal(num_lost, 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, pkcs11_kit_setup, pkcs11_kit_teardown)
@@ -317,6 +343,7 @@ int main(void)
         TEST(test_a_copy_of_the_token_opens_what_the_token_wrapped),
         TEST(test_keys_of_one_name_whose_ids_do_not_count_them_wrap_nothing),
         TEST(test_each_request_is_in_the_latencies_of_its_token),
+        TEST(test_a_token_that_is_lost_under_a_list_gives_no_half_of_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
