@@ -81,11 +81,12 @@ static void refusal_keep(bulla_pkcs11_lease *lease, bulla_secret *pin, CK_RV rv)
 {
     bulla_pkcs11_token *token = lease->token;
     bulla_pkcs11_lock();
-    BULLA_AUTO(bulla_secret) *before = token->refused_pin;
+    bulla_secret *before = token->refused_pin;
     token->refused_pin = rv == CKR_OK ? NULL : bulla_secret_ref(pin);
     token->refusal = rv;
     memcpy(token->refused_serial, lease->serial, sizeof token->refused_serial);
     bulla_pkcs11_unlock();
+    bulla_secret_unref(before);
 }
 
 static bool is_logged_in(const bulla_pkcs11_lease *lease)
