@@ -301,10 +301,11 @@ static void test_a_store_that_is_silent_holds_nobody_beyond_the_deadline(void **
 {
     aws_kit *kit = *state;
     kit->kms_answers[0] = (aws_answer){.code = 200, .body = "{}", .fault = HTTP_SILENCE};
+    kit->config.timeout_ms = 60000;
     bulla_call_deadline_set(&kit->call, 200);
     int64_t start_ns = kit->env.ticks_ns(kit);
     assert_status(aws_kit_ask(kit), BULLA_EDEADLINE);
-    assert_true(kit->env.ticks_ns(kit) - start_ns < INT64_C(2000000000));
+    assert_true(kit->env.ticks_ns(kit) - start_ns < INT64_C(30000000000));
 }
 
 /* --- looking after keys --- */
