@@ -303,6 +303,8 @@ static bulla_status parts_init(bulla_cache *self, bulla_call *call)
     const bulla_cache_options *options = &self->options;
     BULLA_TRY(bulla_keyhash_init(call, &self->hash));
     BULLA_TRY(bulla_cachetable_init(&self->table, call, env, options->max_entries, options->max_uses));
+    self->table.copies = self->lanes;
+    self->table.num_copies = BULLA_LEN(self->lanes);
     self->table.max_bytes = options->max_bytes;
     self->table.keep_ns = options->offline_window_ms * INT64_C(1000000);
     BULLA_TRY(bulla_flights_init(&self->flights, call));

@@ -250,6 +250,36 @@ static bulla_cachehit entry_use(bulla_cachetable *table, bulla_cacheshard *shard
     return hit;
 }
 
+/* Hits in tables of copies do not come by here: whether one was hit there since this was asked last. Their locks are
+ * taken within this one's, never the other way round. */
+static bool copies_were_hit(const bulla_cachetable *table, const bulla_cacheentry *entry)
+{
+    bool were_hit = false;
+    bulla_cachekey key = {.hash = entry->hash};
+    const uint8_t *at = entry->bytes;
+    for (size_t i = 0; i < BULLA_LEN(key.parts); at += entry->lens[i++])
+        key.parts[i] = bulla_view_of(at, entry->lens[i]);
+    for (size_t i = 0; i < table->num_copies; i++) {
+        const bulla_cachetable *lane = __atomic_load_n(&table->copies[i], __ATOMIC_ACQUIRE);
+        if (lane == NULL) continue;
+        shard_lock(shard_of(lane, key.hash));
+        bulla_cacheentry *copy = chain_find(lane, &key);
+        if (copy != NULL && copy->referenced) {
+            copy->referenced = false;
+            were_hit = true;
+        }
+        shard_unlock(shard_of(lane, key.hash));
+    }
+    return were_hit;
+}
+
+static bool is_spared(const bulla_cachetable *table, bulla_cacheentry *entry)
+{
+    bool was_hit = entry->referenced;
+    entry->referenced = false;
+    return copies_were_hit(table, entry) || was_hit;
+}
+
 /* CLOCK: the hand goes from older to newer, spares what was hit since it came by last, and takes the first other one;
  * after so many spared ones it takes the next whatever it is, for the lock is held. */
 static void shard_evict(bulla_cachetable *table, bulla_cacheshard *shard, const bulla_cacheentry *keep,
@@ -257,10 +287,8 @@ static void shard_evict(bulla_cachetable *table, bulla_cacheshard *shard, const 
 {
     bulla_cacheentry *entry = shard->hand != NULL ? shard->hand : shard->oldest;
     if (entry == NULL || (entry == keep && entry->newer == entry)) return;
-    for (unsigned spared = 0; entry == keep || (entry->referenced && spared < SECOND_CHANCES); spared++) {
-        entry->referenced = false;
+    for (unsigned spared = 0; entry == keep || (spared < SECOND_CHANCES && is_spared(table, entry)); spared++)
         entry = entry->newer;
-    }
     shard->evicted++;
     shard->hand = entry;
     entry_drop(table, shard, entry, dropped);

@@ -17,8 +17,11 @@ typedef struct bulla_cacheentry bulla_cacheentry;
 
 typedef struct bulla_cachetable {
     const bulla_env *env;
-    struct bulla_cachetable
-        *origin;          /* of a table of copies: what is swept with it, for hits do not get there. Or NULL */
+    /* Of a table of copies: what is swept with it, for hits do not get there. Or NULL. */
+    struct bulla_cachetable *origin;
+    /* Tables of copies of its entries, some of them NULL: who hits one there uses the entry here. Or NULL. */
+    struct bulla_cachetable **copies;
+    size_t num_copies;
     bulla_secret *memory; /* holds what the next six point to */
     bulla_cacheshard *shards;
     bulla_cacheentry **buckets;

@@ -221,7 +221,7 @@ static void test_its_copies_are_doubted_with_it(void **state)
     assert_int_equal(kit_times_asked(), 2);
 }
 
-/* Those who use copies do not use the entry, which then is the first to go. */
+/* Where there is no room even for what is in use, the entry goes and its copies stay. */
 static void test_copies_of_an_entry_that_made_room_are_doubted_too(void **state)
 {
     (void)state;
@@ -235,6 +235,26 @@ static void test_copies_of_an_entry_that_made_room_are_doubted_too(void **state)
     doubt();
     each_lane_opens(kit.deks[0]);
     assert_int_equal(kit_times_asked(), 3);
+}
+
+/* Hits go to the copies; but when they end, the entry must be there, above all in an outage. */
+static void test_an_entry_whose_copies_are_used_does_not_make_room(void **state)
+{
+    (void)state;
+    kit_cache_open((bulla_cache_options){.ttl_ms = 1000, .offline_window_ms = 5000, .max_entries = 8});
+    each_lane_opens(kit.deks[0]);
+    for (size_t i = 1; i < KIT_KEYS; i++) {
+        pthread_t thread;
+        assert_ok(kit_unwrap(i));
+        if (i % 2 != 0) assert_ok(kit_unwrap(i)); /* so that the clock's hand comes round */
+        assert_int_equal(pthread_create(&thread, NULL, open_thrice, kit.deks[0]), 0);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+    }
+    assert_in_range(kit_stats().evicted, KIT_KEYS - 8, KIT_KEYS);
+    memory_provider_down_set(kit.memory, true);
+    fake_env_advance_ms(&kit.fake, 2000);
+    assert_ok(kit_unwrap(0));
+    assert_status(kit_unwrap(1), BULLA_EUNAVAIL);
 }
 
 /* --- behind wrappers --- */
@@ -304,6 +324,7 @@ int main(void)
         WITH(test_what_the_store_refuses_the_second_time_is_gone),
         WITH(test_its_copies_are_doubted_with_it),
         WITH(test_copies_of_an_entry_that_made_room_are_doubted_too),
+        WITH(test_an_entry_whose_copies_are_used_does_not_make_room),
         WITH(test_wrappers_pass_it_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
