@@ -29,6 +29,15 @@ extern "C" {
 #define BULLA_OP_CREATE 0x100u
 #define BULLA_OP_DATAKEY_BLIND 0x200u /* the slot `datakey` takes len 0 and out_dek NULL, as bulla_provider_datakey */
 
+/* What a purge is about. With `wrapped`: what that one was opened to with `context` is in doubt, as
+ * bulla_provider_forget says; whoever keeps data keys asks again before that one is given out, and takes away no other.
+ * Without: every data key that was opened with `key_id` (empty: all of them) is wiped. */
+typedef struct bulla_purge {
+    bulla_view key_id;
+    const bulla_wrapped *wrapped;
+    bulla_context *context; /* may be NULL */
+} bulla_purge;
+
 typedef struct bulla_provider_ops {
     size_t size;         /* sizeof(bulla_provider_ops) the provider was built with; slots beyond it are missing */
     const char *name;    /* short, lower case: for errors, audit and metrics; required */
@@ -46,13 +55,11 @@ typedef struct bulla_provider_ops {
     bulla_status (*rewrap)(bulla_provider *provider, bulla_call *call, bulla_context *context,
                            const bulla_wrapped *wrapped, bulla_wrapped **out_wrapped); /* optional: unwrap, wrap */
     bulla_status (*rotate)(bulla_provider *provider, bulla_call *call, uint32_t *out_version);
-    void (*purge)(bulla_provider *provider, bulla_view key_id); /* optional; wrappers pass it on; calls no house */
-    void (*destroy)(bulla_provider *provider);                  /* last reference gone; required */
+    void (*purge)(bulla_provider *provider, const bulla_purge *what); /* optional; wrappers pass it on; calls no house */
+    void (*destroy)(bulla_provider *provider);                        /* last reference gone; required */
     bulla_status (*check)(bulla_provider *provider, bulla_call *call); /* optional: else describe */
     bulla_status (*list)(bulla_provider *provider, bulla_call *call, bulla_provider_visit visit, void *arg);
     bulla_status (*create)(bulla_provider *provider, bulla_call *call);
-    void (*forget)(bulla_provider *provider, bulla_context *context,
-                   const bulla_wrapped *wrapped); /* optional; wrappers pass it on */
 } bulla_provider_ops;
 
 struct bulla_provider {
@@ -62,6 +69,9 @@ struct bulla_provider {
 
 /* bulla_provider_init gives `provider` its table and one reference. */
 BULLA_API void bulla_provider_init(bulla_provider *provider, const bulla_provider_ops *ops);
+
+/* bulla_provider_pass_purge hands a purge on to what a wrapper stands around. */
+BULLA_API void bulla_provider_pass_purge(bulla_provider *inner, const bulla_purge *what);
 
 /* An address scheme: opens providers for addresses that start with "NAME:". See bulla_scheme_add in bulla/house.h. */
 typedef struct bulla_scheme {

@@ -70,14 +70,9 @@ static bulla_status guard_rotate(bulla_provider *provider, bulla_call *call, uin
     return status;
 }
 
-static void guard_purge(bulla_provider *provider, bulla_view key_id)
+static void guard_purge(bulla_provider *provider, const bulla_purge *what)
 {
-    bulla_provider_purge(guard_of(provider)->inner, key_id);
-}
-
-static void guard_forget(bulla_provider *provider, bulla_context *context, const bulla_wrapped *wrapped)
-{
-    bulla_provider_forget(guard_of(provider)->inner, context, wrapped);
+    bulla_provider_pass_purge(guard_of(provider)->inner, what);
 }
 
 static bulla_status guard_check(bulla_provider *provider, bulla_call *call)
@@ -144,7 +139,6 @@ static const bulla_provider_ops guard_ops = {
     .check = guard_check,
     .list = guard_list,
     .create = guard_create,
-    .forget = guard_forget,
 };
 
 bulla_status bulla_guard_new(bulla *house, bulla_call *call, const char *address, const bulla_guarded *guarded,

@@ -170,10 +170,10 @@ static bulla_status azure_check(bulla_provider *provider, bulla_call *call)
                                   : status; /* the vault serves, and this key may be used without being read */
 }
 
-static void azure_purge(bulla_provider *provider, bulla_view key_id)
+static void azure_purge(bulla_provider *provider, const bulla_purge *what)
 {
     bulla_azure_key *self = bulla_azure_key_of(provider);
-    (void)key_id;
+    if (what->wrapped != NULL) return; /* no data key is kept here */
     (void)pthread_mutex_lock(&self->lock);
     self->seen.until_ns = 0;
     (void)pthread_mutex_unlock(&self->lock);

@@ -161,7 +161,7 @@ static bulla_status cache_unwrap(bulla_provider *provider, bulla_call *call, bul
 
 /* Runs over the tables in the order that leaves no stale copy: one that is made in between is forbidden by the lane's
  * own count of purges. */
-static void forget(bulla_cache *self, bulla_view key_id)
+static void wipe(bulla_cache *self, bulla_view key_id)
 {
     bulla_cachetable_purge(&self->table, key_id);
     if (self->refusals.memory != NULL) bulla_cachetable_purge(&self->refusals, key_id);
@@ -198,23 +198,24 @@ static bool doubt(bulla_cache *cache, const bulla_cachekey *key)
            bulla_cachetable_doubt(&cache->table, key, true);
 }
 
-/* What is further in first, as in a purge. An entry that had to make room leaves its copies behind: hits do not get to
- * it where there are copies, so it looks idle. */
-static void cache_forget(bulla_provider *provider, bulla_context *context, const bulla_wrapped *wrapped)
+/* An entry that had to make room leaves its copies behind: hits do not get to it where there are copies, so it looks
+ * idle. */
+static void ask_again(bulla_cache *self, bulla_context *context, const bulla_wrapped *wrapped)
 {
-    bulla_cache *self = self_of(provider);
     bulla_question question = bulla_question_of(self, context, wrapped);
-    bulla_provider_forget(self->inner, context, wrapped);
     bool is_gone = bulla_cachetable_end_ns(&self->table, &question.key) == 0;
     if (is_gone || doubt(self, &question.key)) copies_forget(self, &question.key);
 }
 
 /* What is further in goes first: a miss that ran between the two would bring a stale key back out. */
-static void cache_purge(bulla_provider *provider, bulla_view key_id)
+static void cache_purge(bulla_provider *provider, const bulla_purge *what)
 {
     bulla_cache *self = self_of(provider);
-    bulla_provider_purge(self->inner, key_id);
-    forget(self, key_id);
+    bulla_provider_pass_purge(self->inner, what);
+    if (what->wrapped != NULL)
+        ask_again(self, what->context, what->wrapped);
+    else
+        wipe(self, what->key_id);
 }
 
 static bulla_status cache_create(bulla_provider *provider, bulla_call *call)
@@ -226,7 +227,7 @@ static bulla_status cache_create(bulla_provider *provider, bulla_call *call)
 static bulla_status cache_rotate(bulla_provider *provider, bulla_call *call, uint32_t *out_version)
 {
     bulla_status status = bulla_provider_rotate(self_of(provider)->inner, call, out_version);
-    cache_purge(provider, (bulla_view){NULL, 0});
+    cache_purge(provider, &(bulla_purge){0});
     return status;
 }
 
@@ -259,7 +260,6 @@ static const bulla_provider_ops cache_ops = {
     .check = cache_check,
     .list = cache_list,
     .create = cache_create,
-    .forget = cache_forget,
 };
 
 static bulla_status options_check(bulla_call *call, const bulla_cache_options *options)

@@ -290,13 +290,19 @@ bulla_status bulla_provider_list(bulla_provider *provider, bulla_call *call, bul
     return settle(provider, call, provider->ops->list(provider, call, visit, arg));
 }
 
+void bulla_provider_pass_purge(bulla_provider *inner, const bulla_purge *what)
+{
+    if (inner == NULL || !HAS_SLOT(inner, purge)) return;
+    if (what->wrapped == NULL || bulla_provider_matches(inner, what->wrapped)) inner->ops->purge(inner, what);
+}
+
 void bulla_provider_purge(bulla_provider *provider, bulla_view key_id)
 {
-    if (provider != NULL && HAS_SLOT(provider, purge)) provider->ops->purge(provider, key_id);
+    bulla_provider_pass_purge(provider, &(bulla_purge){.key_id = key_id});
 }
 
 void bulla_provider_forget(bulla_provider *provider, bulla_context *context, const bulla_wrapped *wrapped)
 {
-    if (bulla_provider_matches(provider, wrapped) && HAS_SLOT(provider, forget))
-        provider->ops->forget(provider, context, wrapped);
+    if (wrapped != NULL)
+        bulla_provider_pass_purge(provider, &(bulla_purge){.wrapped = wrapped, .context = context});
 }

@@ -119,18 +119,11 @@ static bool wrapper_matches(const bulla_provider *provider, const bulla_wrapped 
     return false;
 }
 
-static void wrapper_purge(bulla_provider *provider, bulla_view key_id)
+static void wrapper_purge(bulla_provider *provider, const bulla_purge *what)
 {
     bulla_provider *inner = inner_of(provider, 0);
     for (size_t i = 1; inner != NULL; inner = inner_of(provider, i++))
-        bulla_provider_purge(inner, key_id);
-}
-
-static void wrapper_forget(bulla_provider *provider, bulla_context *context, const bulla_wrapped *wrapped)
-{
-    bulla_provider *inner = inner_of(provider, 0);
-    for (size_t i = 1; inner != NULL; inner = inner_of(provider, i++))
-        bulla_provider_forget(inner, context, wrapped);
+        bulla_provider_pass_purge(inner, what);
 }
 
 static void wrapper_destroy(bulla_provider *provider)
@@ -163,7 +156,6 @@ bulla_status bulla_wrapper_new(bulla_call *call, const bulla_wrapper_kind *kind,
         .check = run_check,
         .list = run_list,
         .create = run_create,
-        .forget = wrapper_forget,
     };
     wrapper->env = bulla_env_of(call);
     wrapper->inner = kind->inner;

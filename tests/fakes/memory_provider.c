@@ -162,10 +162,9 @@ static bulla_status memory_rotate(bulla_provider *provider, bulla_call *call, ui
     return BULLA_OK;
 }
 
-static void memory_purge(bulla_provider *provider, bulla_view key_id)
+static void memory_purge(bulla_provider *provider, const bulla_purge *what)
 {
-    (void)key_id;
-    count(&self_of(provider)->counts.purges);
+    if (what->wrapped == NULL) count(&self_of(provider)->counts.purges);
 }
 
 static void memory_destroy(bulla_provider *provider)

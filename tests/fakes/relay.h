@@ -52,9 +52,9 @@ static bulla_status relay_rotate(bulla_provider *provider, bulla_call *call, uin
     return bulla_provider_rotate(relay_of(provider)->inner, call, out_version);
 }
 
-static void relay_purge(bulla_provider *provider, bulla_view key_id)
+static void relay_purge(bulla_provider *provider, const bulla_purge *what)
 {
-    bulla_provider_purge(relay_of(provider)->inner, key_id);
+    bulla_provider_pass_purge(relay_of(provider)->inner, what);
 }
 
 static void relay_destroy(bulla_provider *provider)
