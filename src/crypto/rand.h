@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Randomness. Small draws come out of a batch that each thread holds in locked memory; a used byte is wiped, and a fork
- * empties the batch, so no two processes ever share one.
+ * empties the batch, so no two processes ever share one. Keys come from the kernel: bulla_secret_random.
  */
 #ifndef BULLA_CRYPTO_RAND_H
 #define BULLA_CRYPTO_RAND_H

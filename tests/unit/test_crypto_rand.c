@@ -92,6 +92,31 @@ static void test_a_forked_child_draws_other_bytes(void **state)
     (void)munmap(theirs, 16);
 }
 
+/* Through several batches: the parent has a generator of OpenSSL's by now, the child must not go on with its state. */
+static bool draw_batches(uint8_t out[16])
+{
+    for (int i = 0; i < 1000; i++)
+        if (bulla_rand(NULL, out, 16) != BULLA_OK) return false;
+    return true;
+}
+
+static void test_a_forked_child_draws_other_batches(void **state)
+{
+    (void)state;
+    uint8_t mine[16], *theirs = mmap(NULL, 16, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(theirs, MAP_FAILED);
+    assert_true(draw_batches(mine));
+    pid_t child = fork();
+    if (child == 0) _exit(draw_batches(theirs) ? 0 : 1);
+    assert_true(draw_batches(mine));
+    int status = -1;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    assert_memory_not_equal(theirs, mine, 16);
+    (void)munmap(theirs, 16);
+}
+
 static void *draw(void *arg)
 {
     for (int i = 0; i < 1000; i++)
@@ -182,6 +207,7 @@ int main(void)
         cmocka_unit_test(test_every_byte_is_drawn_at_every_length),
         cmocka_unit_test(test_bits_are_balanced),
         cmocka_unit_test(test_a_forked_child_draws_other_bytes),
+        cmocka_unit_test(test_a_forked_child_draws_other_batches),
         cmocka_unit_test(test_threads_draw_apart_and_give_their_batches_back),
         cmocka_unit_test(test_the_programs_own_source_is_used_for_every_draw),
         cmocka_unit_test(test_a_source_that_fails_gives_no_key),
