@@ -80,9 +80,6 @@ static bulla_status file_read(void *arg, bulla_call *call, uint8_t *buf, size_t 
 static bulla_status restore_print(struct cli *cli, bulla *house, const bulla_bytes *config)
 {
     bulla_keystore_info info;
-    const char *path = cli_value(cli, "config-out");
-    if (path != NULL)
-        CLI_TRY(cli_save_bytes(cli, path, cli_flag(cli, "force"), 0600, (bulla_view){config->data, config->len}));
     CLI_TRY(bulla_keystore_info_get(house, &cli->call, &info));
     if (cli->json)
         return cli_json(cli, json_pack("{s:o, s:s, s:I, s:I, s:I}", "path", cli_json_path(info.path), "root",
@@ -91,9 +88,25 @@ static bulla_status restore_print(struct cli *cli, bulla *house, const bulla_byt
     char shown[CLI_SHOWN];
     (void)printf("%s: keys %llu, kept DEKs %llu, root key %s\n", info.path, (unsigned long long)info.num_keys,
                  (unsigned long long)info.num_deks, cli_shown_text(info.root_address, false, shown, sizeof shown));
-    if (path == NULL && config->len != 0)
+    if (!cli_flag(cli, "config-out") && config->len != 0)
         cli_note(cli, "The backup holds a configuration too; --config-out FILE would have written it.");
     return BULLA_OK;
+}
+
+/* The keystore, and its configuration where that is wanted. The place for the latter comes first: a keystore that is
+ * restored cannot be restored again for the sake of it. */
+static bulla_status restore_all(struct cli *cli, bulla *house, const struct cli_providers *recipients, int fd,
+                                bulla_bytes *out_config)
+{
+    const char *path = cli_value(cli, "config-out");
+    struct target file = {cli, fd, 0};
+    const bulla_source source = {file_read, &file};
+    CLI_AUTO(cli_save_done) struct cli_save save = CLI_NO_SAVE;
+    if (path != NULL) CLI_TRY(cli_save_open(cli, path, cli_flag(cli, "force"), &save));
+    CLI_TRY(bulla_restore(house, &cli->call, recipients->list, recipients->num, &source, out_config));
+    if (path == NULL) return BULLA_OK;
+    CLI_TRY(cli_write(cli, save.fd, out_config->data, out_config->len));
+    return cli_save_commit(cli, &save, 0600);
 }
 
 static bulla_status restore_run(struct cli *cli, int argc, char **argv)
@@ -110,9 +123,7 @@ static bulla_status restore_run(struct cli *cli, int argc, char **argv)
     if (strcmp(argv[0], "-") != 0) fd = open(argv[0], O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (fd < 0) return cli_errno(cli, argv[0]);
     if (settings->options.store != NULL) CLI_TRY(cli_folders_create(cli, settings->options.store, false));
-    struct target file = {cli, fd, 0};
-    const bulla_source source = {file_read, &file};
-    CLI_TRY(bulla_restore(house, &cli->call, recipients.list, recipients.num, &source, &config));
+    CLI_TRY(restore_all(cli, house, &recipients, fd, &config));
     return restore_print(cli, house, &config);
 }
 
