@@ -92,6 +92,16 @@ static void new_key_done(struct new_key *key)
     bulla_wipe(key, sizeof *key);
 }
 
+/* That nothing is wrong with the address but the missing file: no key is to be made for one that cannot be used. */
+static bulla_status check_only_missing(struct cli *cli, const char *address)
+{
+    bulla *house = NULL;
+    CLI_AUTO(cli_provider_done) bulla_provider *provider = NULL;
+    CLI_TRY(cli_house_open(cli, &house));
+    bulla_status status = bulla_provider_open(house, &cli->call, address, &provider);
+    return status == BULLA_ENOFILE ? BULLA_OK : status;
+}
+
 bulla_status cli_root_key_create(struct cli *cli, const char *address, char out_path[PATH_MAX])
 {
     struct stat status;
@@ -100,6 +110,7 @@ bulla_status cli_root_key_create(struct cli *cli, const char *address, char out_
     if (!path_of(address, path)) return BULLA_OK;
     if (lstat(path, &status) == 0) return BULLA_OK; /* one that is there is used; the provider checks its mode */
     if (errno != ENOENT) return cli_errno(cli, path);
+    CLI_TRY(check_only_missing(cli, address));
 
     CLI_AUTO(new_key_done) struct new_key key;
     CLI_TRY(cli_folders_create(cli, path, false));
