@@ -55,8 +55,8 @@ typedef struct bulla_provider_ops {
     bulla_status (*rewrap)(bulla_provider *provider, bulla_call *call, bulla_context *context,
                            const bulla_wrapped *wrapped, bulla_wrapped **out_wrapped); /* optional: unwrap, wrap */
     bulla_status (*rotate)(bulla_provider *provider, bulla_call *call, uint32_t *out_version);
-    void (*purge)(bulla_provider *provider, const bulla_purge *what); /* optional; wrappers pass it on; calls no house */
-    void (*destroy)(bulla_provider *provider);                        /* last reference gone; required */
+    void (*purge)(bulla_provider *provider, const bulla_purge *what);  /* optional; wrappers pass it on; no house */
+    void (*destroy)(bulla_provider *provider);                         /* last reference gone; required */
     bulla_status (*check)(bulla_provider *provider, bulla_call *call); /* optional: else describe */
     bulla_status (*list)(bulla_provider *provider, bulla_call *call, bulla_provider_visit visit, void *arg);
     bulla_status (*create)(bulla_provider *provider, bulla_call *call);

@@ -303,6 +303,5 @@ void bulla_provider_purge(bulla_provider *provider, bulla_view key_id)
 
 void bulla_provider_forget(bulla_provider *provider, bulla_context *context, const bulla_wrapped *wrapped)
 {
-    if (wrapped != NULL)
-        bulla_provider_pass_purge(provider, &(bulla_purge){.wrapped = wrapped, .context = context});
+    if (wrapped != NULL) bulla_provider_pass_purge(provider, &(bulla_purge){.wrapped = wrapped, .context = context});
 }
