@@ -58,8 +58,9 @@ BULLA_MUST_USE bulla_status bulla_aws_creds_key(bulla_aws_creds *creds, bulla_ca
 typedef struct bulla_aws_asker {
     bulla_call *call;
     const bulla_kms_config *config;
-    const char *region; /* of STS */
-    int64_t *skew_s;    /* what the clocks of AWS are ahead of ours */
+    const char *region;       /* of STS */
+    int64_t *skew_s;          /* what the clocks of AWS are ahead of ours */
+    const char *instance_url; /* where the metadata service is, unless the environment says; NULL: where it always is */
 } bulla_aws_asker;
 
 /* Goes through the chain (docs/guide/aws.md, Credentials) and takes what is found first; then assumes the role of the
@@ -75,6 +76,10 @@ BULLA_MUST_USE bulla_status bulla_aws_container_ask(const bulla_aws_asker *asker
  * "no credentials: …" when *out_creds is NULL. */
 BULLA_MUST_USE bulla_status bulla_aws_instance_ask(const bulla_aws_asker *asker, bool is_named,
                                                    bulla_aws_creds **out_creds, const char **out_why);
+
+/* The name that the metadata service has at `path`, and that errors call `what`. */
+BULLA_MUST_USE bulla_status bulla_aws_instance_text(const bulla_aws_asker *asker, const char *what, const char *path,
+                                                    char *out, size_t cap);
 
 /* Where instances have their metadata service. */
 const char *bulla_aws_instance_url(void);
@@ -126,6 +131,9 @@ bulla_status bulla_aws_login_outage(bulla_aws_login *login, char out_why[BULLA_A
  * AWS's own. Plain http only to this machine, or where the configuration says so. */
 BULLA_MUST_USE bulla_status bulla_aws_url_format(bulla_call *call, const bulla_kms_config *config, const char *service,
                                                  const char *region, char out[BULLA_AWS_MAX_URL]);
+
+/* `pattern` with the region in each place of "{region}"; false when that does not fit. */
+bool bulla_aws_region_fill(const char *pattern, const char *region, char out[BULLA_AWS_MAX_URL]);
 
 /* What reaches one endpoint. The login is endpoint 0's: all endpoints of a store use the same. */
 typedef struct bulla_aws_client {

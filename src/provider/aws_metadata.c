@@ -56,11 +56,12 @@ static bulla_status fetch(const bulla_aws_asker *asker, const char *source, cons
 
 /* An answer that gives nothing. Whoever says no has been asked well; what is neither that nor a bad moment of the
  * service's comes from somebody else. */
-static bulla_status refused(const bulla_aws_asker *asker, const char *source, const bulla_http_answer *answer)
+static bulla_status refused(const bulla_aws_asker *asker, const char *source, const char *what,
+                            const bulla_http_answer *answer)
 {
     bool is_no = answer->code >= 400 && answer->code < 500 && answer->code != 408;
     bulla_status status = answer->code == 429 ? BULLA_ETHROTTLED : is_no ? BULLA_EAUTHN : BULLA_EUNAVAIL;
-    status = bulla_fail(asker->call, status, "%s gives no credentials: HTTP %d", source, answer->code);
+    status = bulla_fail(asker->call, status, "%s gives no %s: HTTP %d", source, what, answer->code);
     asker->call->native = answer->code;
     asker->call->retry_after_ms = answer->retry_after_ms;
     return status;
@@ -70,7 +71,7 @@ static bulla_status creds_take(const bulla_aws_asker *asker, const char *source,
                                bulla_aws_creds **out_creds)
 {
     BULLA_AWSCREDS(value);
-    if (answer->code != 200) return refused(asker, source, answer);
+    if (answer->code != 200) return refused(asker, source, "credentials", answer);
     bulla_status status = bulla_awscreds_decode(asker->call, bulla_http_body(answer), source, &value);
     if (status != BULLA_OK) return bulla_aws_nonsense(asker->call, status);
     return bulla_aws_creds_new(asker->call, &value, source, out_creds);
@@ -148,9 +149,17 @@ static void instance_done(instance *imds)
     bulla_secret_unref(imds->token);
 }
 
+#define INSTANCE __attribute__((cleanup(instance_done))) instance
+
 static const char *endpoint_given(const bulla_aws_asker *asker)
 {
     return variable(asker, "AWS_EC2_METADATA_SERVICE_ENDPOINT");
+}
+
+static const char *endpoint_of(const bulla_aws_asker *asker)
+{
+    const char *given = endpoint_given(asker);
+    return given != NULL ? given : asker->instance_url != NULL ? asker->instance_url : bulla_aws_instance_url();
 }
 
 /* Whether somebody must be there: who says so, or the machine. Elsewhere nobody answers at the usual address, and a
@@ -202,7 +211,7 @@ static bulla_status instance_token(instance *imds)
     if (answer.code == 200 && token.len != 0 && token.len <= MAX_TOKEN)
         return bulla_secret_copy(imds->asker->call, token, &imds->token);
     bool knows_none = answer.code == 403 || answer.code == 404 || answer.code == 405;
-    return knows_none && may_go_without ? BULLA_OK : refused(imds->asker, INSTANCE_SOURCE, &answer);
+    return knows_none && may_go_without ? BULLA_OK : refused(imds->asker, INSTANCE_SOURCE, "credentials", &answer);
 }
 
 /* A token that has ended is fetched anew, once. */
@@ -219,8 +228,8 @@ static bulla_status instance_ask(instance *imds, const char *path, bulla_http_an
     return BULLA_OK;
 }
 
-/* The first line; a role's name has these characters and no others. */
-static bool role_read(bulla_view body, char *out, size_t cap)
+/* The first line; the names of roles and zones have these characters and no others. */
+static bool name_read(bulla_view body, char *out, size_t cap)
 {
     size_t len = 0;
     while (len < body.len && body.data[len] > ' ')
@@ -243,8 +252,8 @@ static bulla_status instance_role(instance *imds, bulla_aws_creds **out_creds)
     BULLA_HTTP_ANSWER(answer);
     BULLA_TRY(instance_ask(imds, ROLES, &roles));
     if (roles.code == 404) return BULLA_OK; /* an instance without a role */
-    if (roles.code != 200) return refused(imds->asker, INSTANCE_SOURCE, &roles);
-    if (!role_read(bulla_http_body(&roles), role, sizeof role))
+    if (roles.code != 200) return refused(imds->asker, INSTANCE_SOURCE, "credentials", &roles);
+    if (!name_read(bulla_http_body(&roles), role, sizeof role))
         return bulla_fail(imds->asker->call, BULLA_EUNAVAIL, "%s names no role", INSTANCE_SOURCE);
     (void)snprintf(path, sizeof path, "%s%s", ROLES, role);
     BULLA_TRY(instance_ask(imds, path, &answer));
@@ -254,8 +263,7 @@ static bulla_status instance_role(instance *imds, bulla_aws_creds **out_creds)
 bulla_status bulla_aws_instance_ask(const bulla_aws_asker *asker, bool is_named, bulla_aws_creds **out_creds,
                                     const char **out_why)
 {
-    __attribute__((cleanup(instance_done))) instance imds = {.asker = asker, .is_named = is_named};
-    imds.endpoint = endpoint_given(asker) != NULL ? endpoint_given(asker) : bulla_aws_instance_url();
+    INSTANCE imds = {.asker = asker, .endpoint = endpoint_of(asker), .is_named = is_named};
     *out_why = INSTANCE_SOURCE " is switched off (AWS_EC2_METADATA_DISABLED)";
     if (is_true(asker, "AWS_EC2_METADATA_DISABLED")) return BULLA_OK;
     *out_why = INSTANCE_SOURCE " gives this machine no role";
@@ -264,5 +272,21 @@ bulla_status bulla_aws_instance_ask(const bulla_aws_asker *asker, bool is_named,
     if (status != BULLA_EUNAVAIL || is_expected(&imds)) return status;
     *out_why = INSTANCE_SOURCE " does not answer, nor is this a machine of EC2";
     bulla_aws_forgive(asker->call);
+    return BULLA_OK;
+}
+
+bulla_status bulla_aws_instance_text(const bulla_aws_asker *asker, const char *what, const char *path, char *out,
+                                     size_t cap)
+{
+    INSTANCE imds = {.asker = asker, .endpoint = endpoint_of(asker), .is_named = true};
+    BULLA_HTTP_ANSWER(answer);
+    if (is_true(asker, "AWS_EC2_METADATA_DISABLED"))
+        return bulla_fail(asker->call, BULLA_ECONFIG, "%s is switched off (AWS_EC2_METADATA_DISABLED)",
+                          INSTANCE_SOURCE);
+    BULLA_TRY(instance_token(&imds));
+    BULLA_TRY(instance_ask(&imds, path, &answer));
+    if (answer.code != 200) return refused(asker, INSTANCE_SOURCE, what, &answer);
+    if (!name_read(bulla_http_body(&answer), out, cap))
+        return bulla_fail(asker->call, BULLA_EUNAVAIL, "%s gives what is no %s", INSTANCE_SOURCE, what);
     return BULLA_OK;
 }

@@ -16,7 +16,7 @@ typedef struct sending {
 
 static bulla_status creds_get(const sending *s, bulla_aws_creds **out_creds)
 {
-    const bulla_aws_asker asker = {s->call, s->key->config, s->key->region, &s->key->client->skew_s};
+    const bulla_aws_asker asker = {s->call, s->key->config, s->key->region, &s->key->client->skew_s, NULL};
     return bulla_aws_login_get(&s->key->home->login, &asker, out_creds);
 }
 

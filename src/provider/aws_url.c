@@ -21,7 +21,7 @@ static const char *domain_of(const char *region)
     return "amazonaws.com";
 }
 
-static bool region_fill(const char *pattern, const char *region, char out[BULLA_AWS_MAX_URL])
+bool bulla_aws_region_fill(const char *pattern, const char *region, char out[BULLA_AWS_MAX_URL])
 {
     static const char place[] = "{region}";
     bulla_writer writer = bulla_writer_of((uint8_t *)out, BULLA_AWS_MAX_URL - 1);
@@ -45,7 +45,7 @@ bulla_status bulla_aws_url_format(bulla_call *call, const bulla_kms_config *conf
     const char *names = is_kms ? "AWS_ENDPOINT_URL_KMS AWS_ENDPOINT_URL" : "AWS_ENDPOINT_URL_STS AWS_ENDPOINT_URL";
     char usual[BULLA_AWS_MAX_URL];
     (void)snprintf(usual, sizeof usual, "https://%s.%s.%s/", service, region, domain_of(region));
-    if (!region_fill(bulla_kms_setting(call, configured, names, usual), region, out))
+    if (!bulla_aws_region_fill(bulla_kms_setting(call, configured, names, usual), region, out))
         return bulla_fail(call, BULLA_ECONFIG, "key store \"%s\": the endpoint of %s is too long", config->name,
                           service);
     if (strchr(out, '?') != NULL || strchr(out, '#') != NULL)

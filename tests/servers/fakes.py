@@ -4,9 +4,10 @@ import json
 import secrets
 import sys
 
+import aws_identity
 import rest
 from fake_base import openssl
-from gcp_kms_fake import RING
+from gcp_kms_fake import ACCOUNTS, AUDIENCE, DOMAIN, RING
 from process import HERE, Failed, Server, free_port
 
 TENANT = "7f5f9bd8-2b0e-4a8e-9d5c-1f3a52f1c1aa"
@@ -68,28 +69,46 @@ class GcpKms(FakeServer):
                 "type": "service_account", "project_id": "bulla-test", "private_key_id": f"{who}-key", "private_key": key,
                 "client_email": email, "token_uri": f"{self.address}/token"})
         self.write("accounts.json", accounts)
-        self.write_others()
-
-    def write_others(self):
         self.files["user"] = self.write("user.json", {
             "type": "authorized_user", "client_id": "user-client", "client_secret": "user-secret",
             "refresh_token": "1//user&refresh", "token_uri": f"{self.address}/token", "quota_project_id": "quota-of-file"})
-        external = {
-            "type": "external_account", "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
-            "audience": "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/x",
-            "token_url": f"{self.address}/sts"}
-        by_file = {"file": self.write("subject", "subject-from-file\n")}
-        by_url = {"url": f"{self.address}/subject", "headers": {"X-Subject": "please"},
-                  "format": {"type": "json", "subject_token_field_name": "id_token"}}
-        by_aws = {"environment_id": "aws1", "url": "http://169.254.169.254/latest", "regional_cred_verification_url": "x"}
-        self.files["external_file"] = self.write("external_file.json", {**external, "credential_source": by_file})
-        self.files["external_url"] = self.write("external_url.json", {
-            **external, "credential_source": by_url, "service_account_impersonation_url": f"{self.address}/impersonate"})
-        self.files["external_aws"] = self.write("external_aws.json", {**external, "credential_source": by_aws})
+        self.write_external()
+        self.write_impersonated()
+
+    def impersonation_url(self, account):
+        return f"{self.address}/v1/{ACCOUNTS}/{account}@{DOMAIN}:generateAccessToken"
+
+    def write_external(self):
+        external = {"type": "external_account", "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+                    "audience": AUDIENCE, "token_url": f"{self.address}/sts"}
+        impersonated = {**external, "service_account_impersonation_url": self.impersonation_url("near")}
+        sources = {"file": {"file": self.write("subject", "subject-from-file\n")},
+                   "url": {"url": f"{self.address}/subject", "headers": {"X-Subject": "please"},
+                           "format": {"type": "json", "subject_token_field_name": "id_token"}},
+                   "aws": {"environment_id": "aws1", "url": "http://169.254.169.254/latest/meta-data/iam/security-credentials",
+                           "region_url": "http://169.254.169.254/latest/meta-data/placement/availability-zone",
+                           "imdsv2_session_token_url": "http://169.254.169.254/latest/api/token",
+                           "regional_cred_verification_url": f"https://sts.{{region}}.amazonaws.com?{aws_identity.QUERY}"}}
+        for name, source in sources.items():
+            kind = {"subject_token_type": "urn:ietf:params:aws:token-type:aws4_request"} if name == "aws" else {}
+            base = impersonated if name == "url" else external
+            self.files[f"external_{name}"] = self.write(f"external_{name}.json", {**base, **kind, "credential_source": source})
+
+    def write_impersonated(self):
+        """From each kind of credentials; `nobody` may impersonate nobody."""
+        far = [f"first@{DOMAIN}", f"{ACCOUNTS}/second@{DOMAIN}"]
+        for source, account, delegates in (("user", "far", far), ("app", "near", []), ("external_aws", "near", None),
+                                           ("nobody", "near", [])):
+            self.files[f"impersonated_{source}"] = self.write(f"impersonated_{source}.json", {
+                "type": "impersonated_service_account", "service_account_impersonation_url": self.impersonation_url(account),
+                "delegates": delegates, "source_credentials": json.loads((self.folder / f"{source}.json").read_text())})
 
     def describe(self):
         facts = {"addr": self.address, "ring": RING, "key": f"{RING}/cryptoKeys/app", "other_key": f"{RING}/cryptoKeys/other",
                  "credentials": self.files["app"], "metadata_host": f"127.0.0.1:{self.port}"}
+        for key_id, (secret, token) in aws_identity.KEYS.items():
+            kind = key_id.removeprefix("AKIABULLA").removeprefix("ASIABULLA").lower()
+            facts |= {f"aws_{kind}_id": key_id, f"aws_{kind}_secret": secret, f"aws_{kind}_token": token or ""}
         return {**facts, **{f"{who.replace('-', '_')}_credentials": path for who, path in self.files.items()}}
 
 

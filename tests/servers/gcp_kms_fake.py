@@ -18,11 +18,18 @@ import struct
 import sys
 from pathlib import Path
 
+import aws_identity
 from fake_base import Fake, Refusal, check_times, read_assertion, serve
 
 RING = "projects/bulla-test/locations/europe-west3/keyRings/main"
 SCOPE = "https://www.googleapis.com/auth/cloudkms"
 BROAD_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+AUDIENCE = "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/x"
+ACCOUNTS = "projects/-/serviceAccounts"
+DOMAIN = "bulla-test.iam.gserviceaccount.com"
+GENERATE = re.compile(rf"/v1/{ACCOUNTS}/(\w+)@{re.escape(DOMAIN)}:generateAccessToken")
+# Accounts that others may impersonate, and who must stand between.
+DELEGATES = {"near": [], "far": [f"{ACCOUNTS}/first@{DOMAIN}", f"{ACCOUNTS}/second@{DOMAIN}"]}
 NAME = re.compile(r"/v1/(projects/[^/]+/locations/[^/]+/keyRings/[^/]+)/cryptoKeys(?:/([^/:]+))?"
                   r"(?:/cryptoKeyVersions(?:/(\d+))?)?(?::(\w+))?")
 CODES = {"INVALID_ARGUMENT": 400, "FAILED_PRECONDITION": 400, "UNAUTHENTICATED": 401, "PERMISSION_DENIED": 403,
@@ -105,7 +112,7 @@ class Key:
 
 class GcpKms(Fake):
     faults = ("throttle", "unavailable", "internal", "html", "wrong_crc", "no_crc", "no_aad", "unverified", "bad_crc_seen",
-              "lie_name", "flip", "huge", "no_flavor", "refuse_login", "metadata_down")
+              "lie_name", "flip", "huge", "no_flavor", "refuse_login", "metadata_down", "aws_metadata_down")
 
     def __init__(self, port, folder):
         super().__init__(port, folder)
@@ -117,6 +124,7 @@ class GcpKms(Fake):
             self.key(name).states = [name.upper()]
         self.key("scheduled").states = ["DESTROY_SCHEDULED"]
         self.pending_looks = 0
+        self.machine = aws_identity.Machine()
 
     def key(self, name):
         return self.keys[f"{RING}/cryptoKeys/{name}"]
@@ -132,10 +140,14 @@ class GcpKms(Fake):
             super().steer(name, value)
 
     def answer(self, request):
+        impersonated = GENERATE.fullmatch(request.path)
+        if impersonated:
+            return self.impersonate(request, impersonated[1])
         if request.path.startswith("/v1/projects/"):
             return self.kms(request)
+        if request.path.startswith("/latest/"):
+            return self.aws_metadata(request)
         routes = {"/token": self.token, "/sts": self.exchange, "/subject": self.subject,
-                  "/impersonate": self.impersonate,
                   "/computeMetadata/v1/instance/service-accounts/default/token": self.metadata}
         if request.path not in routes:
             raise Refusal(404, "<html>no such page</html>")
@@ -166,9 +178,9 @@ class GcpKms(Fake):
                 check_times(claims, 3600)
             except ValueError:
                 continue
-            right = (claims["iss"], claims["aud"], claims["scope"], header.get("kid"))
-            if right == (email, f"{self.url}/token", SCOPE, account["key_id"]):
-                return account["who"]
+            right = (claims["iss"], claims["aud"], header.get("kid"))
+            if right == (email, f"{self.url}/token", account["key_id"]) and claims["scope"] in (SCOPE, BROAD_SCOPE):
+                return account["who"] if claims["scope"] == SCOPE else f"broad-{account['who']}"
         raise Refusal(400, {"error": "invalid_grant", "error_description": "Invalid JWT Signature."})
 
     def subject(self, request):
@@ -178,21 +190,41 @@ class GcpKms(Fake):
 
     def exchange(self, request):
         form = request.form()
-        expected = {"grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
-                    "audience": "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/x",
-                    "requested_token_type": "urn:ietf:params:oauth:token-type:access_token",
-                    "subject_token_type": "urn:ietf:params:oauth:token-type:jwt"}
+        expected = {"grant_type": "urn:ietf:params:oauth:grant-type:token-exchange", "audience": AUDIENCE,
+                    "requested_token_type": "urn:ietf:params:oauth:token-type:access_token"}
         if any(form.get(name) != value for name, value in expected.items()) or form.get("scope") not in (SCOPE, BROAD_SCOPE):
             raise Refusal(400, {"error": "invalid_request", "error_description": "Invalid value for \"audience\"."})
-        if form["subject_token"] not in ("subject-from-file", "subject-from-url"):
-            raise Refusal(400, {"error": "invalid_grant", "error_description": "The subject token is not right."})
-        who = "app" if form["scope"] == SCOPE else "federated"
+        try:
+            self.check_subject(form["subject_token_type"], form["subject_token"])
+        except ValueError as error:
+            raise Refusal(400, {"error": "invalid_grant", "error_description": str(error)}) from error
+        who = "app" if form["scope"] == SCOPE else "broad-federated"
         return {**self.granted(who), "issued_token_type": "urn:ietf:params:oauth:token-type:access_token"}
 
-    def impersonate(self, request):
-        if self.tokens.who(request.headers.get("Authorization")) != "federated" or request.json().get("scope") != [SCOPE]:
+    def check_subject(self, kind, token):
+        if kind == "urn:ietf:params:aws:token-type:aws4_request":
+            self.count(f"aws {aws_identity.region_of(token, AUDIENCE)}")
+        elif kind != "urn:ietf:params:oauth:token-type:jwt" or token not in ("subject-from-file", "subject-from-url"):
+            raise ValueError("The subject token is not right.")
+
+    def impersonate(self, request, account):
+        who = self.tokens.who(request.headers.get("Authorization"))
+        if who is None:
+            raise refusal("UNAUTHENTICATED", "Request had invalid authentication credentials.")
+        delegates = DELEGATES.get(account)
+        wanted = {"scope": [SCOPE], "lifetime": "3600s", **({"delegates": delegates} if delegates else {})}
+        if who not in ("user", "broad-app", "broad-federated") or delegates is None or request.json() != wanted:
             raise refusal("PERMISSION_DENIED", "Permission 'iam.serviceAccounts.getAccessToken' denied on resource.")
-        return {"accessToken": self.tokens.grant("app", 3600), "expireTime": "2099-01-01T00:00:00Z"}
+        self.count(f"impersonated {account}")
+        return {"accessToken": self.tokens.grant(account, 3600), "expireTime": "2099-01-01T00:00:00Z"}
+
+    def aws_metadata(self, request):
+        if self.hit("aws_metadata_down"):
+            raise Refusal(503, "<html>later</html>")
+        answer = self.machine.answer(request)
+        if answer is None:
+            raise Refusal(401, "<html>Unauthorized</html>")
+        return answer
 
     def metadata(self, request):
         if self.hit("metadata_down"):
@@ -220,7 +252,8 @@ class GcpKms(Fake):
         if not match:
             raise Refusal(404, "<html>no such page</html>")
         ring, name, version, verb = match.groups()
-        if who == "nobody" or (who == "user-only" and verb not in ("encrypt", "decrypt")):
+        self.count(f"as {who}")
+        if who == "nobody" or who.startswith("broad-") or (who == "user-only" and verb not in ("encrypt", "decrypt")):
             raise refusal("PERMISSION_DENIED", f"Permission 'cloudkms.cryptoKeys.get' denied on resource '{ring}' (or it may not exist).")
         if name is None:
             return self.list(request)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The gcp: back end against a fake that does what the real service cannot be asked to do: lies, faults, every login. */
+/* The gcp: back end against a fake that does what the real service cannot be asked to do: lies and faults. */
 #include "stores/cloud.h"
 #include "stores/control.h"
 
@@ -176,56 +176,6 @@ static void a_version_of_the_address_wraps_and_no_other(void **state)
     cloud_roundtrip(&c);
     control("gcp fake state=app,1,DISABLED");
     assert_status(cloud_wrap(&c), BULLA_ESTATE);
-}
-
-static void every_kind_of_credentials_logs_in(void **state)
-{
-    (void)state;
-    static const char *const files[] = {"GCP_USER_CREDENTIALS", "GCP_EXTERNAL_FILE_CREDENTIALS",
-                                        "GCP_EXTERNAL_URL_CREDENTIALS", "GCP_APP_CREDENTIALS"};
-    for (size_t i = 0; i < BULLA_LEN(files); i++) {
-        c.config.credentials_file = NULL;
-        c.vars[0][0] = "GOOGLE_APPLICATION_CREDENTIALS";
-        c.vars[0][1] = fact(files[i]);
-        cloud_key(&c, fact("GCP_KEY"));
-        cloud_roundtrip(&c);
-        cloud_close(&c);
-    }
-}
-
-static void the_metadata_server_logs_in_and_must_say_what_it_is(void **state)
-{
-    (void)state;
-    c.config.use_default_credentials = true;
-    c.vars[0][0] = "GCE_METADATA_HOST";
-    c.vars[0][1] = fact("GCP_METADATA_HOST");
-    cloud_key(&c, fact("GCP_KEY"));
-    control("gcp fake no_flavor=1");
-    assert_status(cloud_wrap(&c), BULLA_EUNAVAIL);
-    assert_why(&c, "no metadata server");
-    control("gcp fake metadata_down=1");
-    assert_status(cloud_wrap(&c), BULLA_EUNAVAIL);
-    cloud_roundtrip(&c);
-}
-
-static void logins_that_cannot_work_say_why(void **state)
-{
-    (void)state;
-    c.config.credentials_file = fact("GCP_EXTERNAL_AWS_CREDENTIALS");
-    cloud_key(&c, fact("GCP_KEY"));
-    assert_status(cloud_wrap(&c), BULLA_EUNSUPPORTED);
-    assert_why(&c, "not AWS");
-    cloud_close(&c);
-    c.config.credentials_file = "/nonexistent/credentials.json";
-    cloud_key(&c, fact("GCP_KEY"));
-    assert_status(cloud_wrap(&c), BULLA_ENOFILE);
-    cloud_close(&c);
-    c.config.credentials_file = fact("GCP_CREDENTIALS");
-    cloud_key(&c, fact("GCP_KEY"));
-    control("gcp fake refuse_login=1");
-    assert_status(cloud_wrap(&c), BULLA_EAUTHN);
-    assert_why(&c, "invalid_client");
-    cloud_roundtrip(&c);
 }
 
 static void rights_that_are_missing_say_which_to_grant(void **state)
@@ -413,9 +363,6 @@ int main(void)
         TEST(rotation_is_followed_and_old_keys_open),
         TEST(a_lost_rotation_is_not_known),
         TEST(a_version_of_the_address_wraps_and_no_other),
-        TEST(every_kind_of_credentials_logs_in),
-        TEST(the_metadata_server_logs_in_and_must_say_what_it_is),
-        TEST(logins_that_cannot_work_say_why),
         TEST(rights_that_are_missing_say_which_to_grant),
         TEST(a_token_is_kept_and_a_refused_one_replaced_once),
         TEST(a_token_is_renewed_before_its_end_and_serves_until_then),

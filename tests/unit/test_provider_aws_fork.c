@@ -45,7 +45,7 @@ static bulla_status creds_get(aws_kit *kit, char out_id[BULLA_AWSCREDS_MAX_ID])
     BULLA_AUTO(bulla_aws_creds) *creds = NULL;
     int64_t skew_s = 0;
     bulla_call_init(&call, &kit->env);
-    const bulla_aws_asker asker = {&call, bulla_kms_at(kit->kms, 0), AWS_REGION_NAME, &skew_s};
+    const bulla_aws_asker asker = {&call, bulla_kms_at(kit->kms, 0), AWS_REGION_NAME, &skew_s, NULL};
     BULLA_TRY(bulla_aws_login_get(&home_of(kit)->login, &asker, &creds));
     memcpy(out_id, creds->value.access_key_id, sizeof creds->value.access_key_id);
     return BULLA_OK;
