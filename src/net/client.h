@@ -96,9 +96,10 @@ void bulla_request_done(bulla_conn *conn);
 BULLA_MUST_USE bulla_status bulla_transfer_fail(bulla_conn *conn, bulla_call *call, const bulla_http_plan *plan,
                                                 CURLcode result);
 
-/* The call's deadline has passed in the middle: EDEADLINE, or EUNKNOWN when something may have happened that may not
- * happen twice. */
-BULLA_MUST_USE bulla_status bulla_transfer_late(bulla_conn *conn, bulla_call *call, const bulla_http_plan *plan);
+/* The call has ended in the middle, with EDEADLINE or ECANCELLED: just that, or EUNKNOWN when something may have
+ * happened that may not happen twice. */
+BULLA_MUST_USE bulla_status bulla_transfer_left(bulla_conn *conn, bulla_call *call, const bulla_http_plan *plan,
+                                                bulla_status status);
 
 /* The monotonic clock itself: a try ends in time whatever clock the call has. */
 int64_t bulla_http_now_ns(void);

@@ -193,10 +193,13 @@ static bulla_status (*fail_of(CURLcode result))(const trouble *)
     return fail_broken;
 }
 
-bulla_status bulla_transfer_late(bulla_conn *conn, bulla_call *call, const bulla_http_plan *plan)
+bulla_status bulla_transfer_left(bulla_conn *conn, bulla_call *call, const bulla_http_plan *plan, bulla_status status)
 {
-    bool is_unsure = was_sent(conn) && !plan->request->idempotent;
-    return is_unsure ? bulla_transfer_fail(conn, call, plan, CURLE_OPERATION_TIMEDOUT) : BULLA_EDEADLINE;
+    if (!was_sent(conn) || plan->request->idempotent) return status;
+    if (status == BULLA_EDEADLINE) return bulla_transfer_fail(conn, call, plan, CURLE_OPERATION_TIMEDOUT);
+    return bulla_fail(call, BULLA_EUNKNOWN,
+                      "store %s: cancelled when %s had taken the request: it may have been carried out",
+                      conn->http->store, plan->host_port);
 }
 
 bulla_status bulla_transfer_fail(bulla_conn *conn, bulla_call *call, const bulla_http_plan *plan, CURLcode result)

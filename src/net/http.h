@@ -68,8 +68,8 @@ typedef struct bulla_http_answer {
 /* Sends one request and waits for its answer, whatever its code. Errors, each with a sentence that names store, host
  * and phase: EUNAVAIL (name not found, refused, reset, timeout of one try, answer cut or malformed while idempotent),
  * EUNTRUSTED (the server's certificate is not accepted; nothing was sent), EUNKNOWN (sent, and the answer never came,
- * were it for the deadline, while not idempotent), ELIMIT (answer too long), EDEADLINE, ECANCELLED, ENOMEM, EINVAL (a
- * request that HTTP forbids), ECONFIG (a certificate's file is none). */
+ * were it for the deadline or a cancellation, while not idempotent), ELIMIT (answer too long), EDEADLINE, ECANCELLED,
+ * ENOMEM, EINVAL (a request that HTTP forbids), ECONFIG (a certificate's file is none). */
 BULLA_MUST_USE bulla_status bulla_http_send(bulla_http *http, bulla_call *call, const bulla_http_request *request,
                                             bulla_http_answer *out_answer);
 void bulla_http_answer_done(bulla_http_answer *answer);

@@ -36,7 +36,7 @@ static bulla_status run(bulla_conn *conn, bulla_call *call, const bulla_http_pla
     bulla_status status = drive(conn, call);
     CURLcode result = status == BULLA_OK ? read_result(conn) : CURLE_OK;
     (void)curl->multi_remove_handle(conn->multi, conn->easy);
-    if (status == BULLA_EDEADLINE) return bulla_transfer_late(conn, call, plan);
+    if (status == BULLA_EDEADLINE || status == BULLA_ECANCELLED) return bulla_transfer_left(conn, call, plan, status);
     if (status != BULLA_OK) return status;
     /* A head that ends in the middle is the end of the answer to libcurl. */
     if (result == CURLE_OK && (conn->answer.code < 200 || !conn->head.is_over)) result = CURLE_PARTIAL_FILE;

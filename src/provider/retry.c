@@ -201,9 +201,10 @@ static bulla_status create(retry *self, bulla_call *call, bulla_request *request
         if (status == BULLA_OK || (!is_unsure && !is_repeatable(self, request, status))) return status;
         if (is_unsure && before != 0) return status;
         bulla_failure lost = bulla_failure_of(call);
-        BULLA_TRY(next_try(self, call, trip, status));
+        status = next_try(self, call, trip, status);
+        if (!is_unsure && status != BULLA_OK) return status;
         if (!is_unsure) continue;
-        int after = is_there(self, call);
+        int after = status == BULLA_OK ? is_there(self, call) : -1;
         if (after == 1) return BULLA_OK;
         if (after != 0) return bulla_failure_set(call, &lost);
     }

@@ -223,6 +223,15 @@ static void *cancel_soon(void *arg)
     return NULL;
 }
 
+static void *cancel_when_asked(void *arg)
+{
+    (void)arg;
+    while (http_server_num_requests(kit.server) == 0)
+        (void)usleep(1000);
+    bulla_call_cancel(&kit.call);
+    return NULL;
+}
+
 static void test_a_cancellation_is_noticed_within_100_ms(void **state)
 {
     pthread_t thread;
@@ -236,6 +245,20 @@ static void test_a_cancellation_is_noticed_within_100_ms(void **state)
     assert_in_range(real_ms() - since, 95, 5000);
     assert_int_equal(pthread_join(thread, NULL), 0);
     assert_status(net_kit_ask(&kit, "GET", "/", &got), BULLA_ECANCELLED);
+}
+
+static void test_what_may_have_happened_is_unknown_when_cancelled_too(void **state)
+{
+    pthread_t thread;
+    (void)state;
+    BULLA_HTTP_ANSWER(got);
+    next.fault = HTTP_SILENCE;
+    publish();
+    assert_int_equal(pthread_create(&thread, NULL, cancel_when_asked, NULL), 0);
+    assert_status(net_kit_send(&kit, "/create", (bulla_http_request){.method = "POST"}, &got), BULLA_EUNKNOWN);
+    assert_why(&kit, "may have been carried out");
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_status(create(), BULLA_ECANCELLED); /* not sent */
 }
 
 static void test_after_each_failure_the_client_works_again(void **state)
@@ -325,6 +348,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_what_may_have_happened_is_unknown_at_the_deadline_too, start, stop),
         cmocka_unit_test_setup_teardown(test_the_deadline_is_by_the_calls_own_clock, start, stop),
         cmocka_unit_test_setup_teardown(test_a_cancellation_is_noticed_within_100_ms, start, stop),
+        cmocka_unit_test_setup_teardown(test_what_may_have_happened_is_unknown_when_cancelled_too, start, stop),
         cmocka_unit_test_setup_teardown(test_after_each_failure_the_client_works_again, start, stop),
         cmocka_unit_test_setup_teardown(test_nobody_listening_is_told_with_the_reason, start, stop),
         cmocka_unit_test_setup_teardown(test_a_name_without_an_address_is_told, start, stop),

@@ -245,6 +245,76 @@ static void test_a_cancelled_search_for_a_rotation_says_that_nobody_knows(void *
     assert_int_equal(memory_provider_counts(kit.memory).rotates, 0);
 }
 
+/* A store that loses the answer when a key is made. */
+typedef struct maker {
+    bulla_provider base;
+    bool makes; /* loses the answer alone, not the request */
+    bool is_there;
+    size_t num_creates;
+} maker;
+
+static bulla_status maker_create(bulla_provider *provider, bulla_call *own)
+{
+    maker *self = (maker *)provider;
+    self->is_there = self->makes;
+    return self->num_creates++ == 0 ? bulla_fail(own, BULLA_EUNKNOWN, "the answer was lost") : BULLA_OK;
+}
+
+static bulla_status maker_describe(bulla_provider *provider, bulla_call *own, bulla_key_info *out_info)
+{
+    if (!((maker *)provider)->is_there) return bulla_fail(own, BULLA_ENOKEY, "no such key");
+    *out_info = (bulla_key_info){.primary_version = 1};
+    return BULLA_OK;
+}
+
+static void maker_destroy(bulla_provider *provider)
+{
+    (void)provider;
+}
+
+static bulla_status make_with(maker *store)
+{
+    static const bulla_provider_ops ops = {.size = sizeof ops,
+                                           .name = "maker",
+                                           .can = BULLA_OP_CREATE | BULLA_OP_DESCRIBE,
+                                           .idempotent = BULLA_OP_DESCRIBE,
+                                           .describe = maker_describe,
+                                           .create = maker_create,
+                                           .destroy = maker_destroy};
+    const bulla_retry_options options = {0};
+    bulla_provider_init(&store->base, &ops);
+    assert_ok(bulla_retry_new(&kit.call, &store->base, &options, &site, &kit.key));
+    bulla_status status = bulla_provider_create(kit.key, &kit.call);
+    bulla_provider_unref(BULLA_TAKE(kit.key));
+    return status;
+}
+
+static void test_a_key_whose_answer_was_lost_is_found_and_not_made_again(void **state)
+{
+    (void)state;
+    maker store = {.makes = true};
+    assert_ok(make_with(&store));
+    assert_int_equal(store.num_creates, 1);
+}
+
+static void test_a_key_that_was_not_made_is_asked_for_again(void **state)
+{
+    (void)state;
+    maker store = {.makes = false};
+    assert_ok(make_with(&store));
+    assert_int_equal(store.num_creates, 2);
+}
+
+static void test_a_cancelled_search_for_a_key_says_that_nobody_knows(void **state)
+{
+    (void)state;
+    maker store = {.makes = true};
+    kit.fake.on_sleep = cancel_it;
+    kit.fake.on_sleep_arg = &kit.call;
+    assert_status(make_with(&store), BULLA_EUNKNOWN);
+    assert_non_null(strstr(kit.call.why, "the answer was lost"));
+}
+
 /* A store whose listing breaks off, before the first key or behind it. */
 typedef struct listing {
     bulla_provider base;
@@ -326,6 +396,9 @@ int main(void)
         WITH(test_a_rotation_that_nobody_can_look_up_is_not_put_again),
         WITH(test_a_rotation_stays_unknown_when_the_store_is_gone_after_it),
         WITH(test_a_cancelled_search_for_a_rotation_says_that_nobody_knows),
+        WITH(test_a_key_whose_answer_was_lost_is_found_and_not_made_again),
+        WITH(test_a_key_that_was_not_made_is_asked_for_again),
+        WITH(test_a_cancelled_search_for_a_key_says_that_nobody_knows),
         WITH(test_a_list_that_has_shown_keys_is_not_begun_again),
         WITH(test_options_are_checked),
     };
