@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* bulla backup, bulla restore */
+#include "cli/fdio.h"
 #include "cli/rootkey.h"
 #include "cli/save.h"
 #include "cli/shown.h"
@@ -7,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -68,9 +70,9 @@ static bulla_status file_read(void *arg, bulla_call *call, uint8_t *buf, size_t 
 {
     const struct target *file = arg;
     for (;;) {
+        CLI_TRY(cli_ready_wait(call, file->fd, POLLIN));
         ssize_t num = read(file->fd, buf, len);
-        if (num < 0 && errno != EINTR) return cli_errno(file->cli, "the backup");
-        CLI_TRY(bulla_call_check(call));
+        if (num < 0 && errno != EINTR && errno != EAGAIN) return cli_errno(file->cli, "the backup");
         if (num < 0) continue;
         *out_len = (size_t)num;
         return BULLA_OK;

@@ -72,6 +72,12 @@ struct cli {
     bool reported; /* it has been shown */
 };
 
+/* --- main.c --- */
+
+/* bulla_call_check for who waits in a callback of the library: several threads have calls of their own, which learn of
+ * a signal only between two callbacks. */
+bulla_status cli_call_check(bulla_call *call);
+
 /* --- options.c: what was given --- */
 
 /* Takes the command line apart: cli->verb, options, and the operands into `operands` (argc + 1 places). EINVAL names

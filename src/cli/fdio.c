@@ -122,13 +122,25 @@ bulla_status cli_input_lock(bulla_call *call, const struct cli_input *input, boo
     return bulla_fail(call, BULLA_EBUSY, "is being %s by another process", alone ? "read or rewrapped" : "rewrapped");
 }
 
-static bulla_status read_some(bulla_call *call, int fd, uint8_t *buf, size_t len, size_t *out_len)
+bulla_status cli_ready_wait(bulla_call *call, int fd, short events)
+{
+    struct pollfd waiting = {.fd = fd, .events = events};
+    int num = 0;
+    do {
+        CLI_TRY(cli_call_check(call));
+        num = poll(&waiting, 1, WAIT_MS);
+    } while (num == 0 || (num < 0 && (errno == EINTR || errno == EAGAIN)));
+    return BULLA_OK; /* also when poll failed: reading or writing says what is wrong */
+}
+
+static bulla_status read_some(bulla_call *call, const struct cli_input *input, uint8_t *buf, size_t len,
+                              size_t *out_len)
 {
     ssize_t num = 0;
     do {
-        CLI_TRY(bulla_call_check(call));
-        num = read(fd, buf, len);
-    } while (num < 0 && errno == EINTR);
+        CLI_TRY(cli_input_is_regular(input) ? bulla_call_check(call) : cli_ready_wait(call, input->fd, POLLIN));
+        num = read(input->fd, buf, len);
+    } while (num < 0 && (errno == EINTR || errno == EAGAIN));
     if (num < 0) return cli_errno_fail(call, errno, "cannot read");
     *out_len = (size_t)num;
     return BULLA_OK;
@@ -138,8 +150,8 @@ bulla_status cli_input_peek(bulla_call *call, struct cli_input *input)
 {
     size_t num = 1;
     while (input->num_first < sizeof input->first && num != 0) {
-        CLI_TRY(
-            read_some(call, input->fd, input->first + input->num_first, sizeof input->first - input->num_first, &num));
+        size_t room = sizeof input->first - input->num_first;
+        CLI_TRY(read_some(call, input, input->first + input->num_first, room, &num));
         input->num_first += num;
     }
     input->num_peeked = input->num_first;
@@ -160,7 +172,7 @@ static bulla_status input_read(void *arg, bulla_call *call, uint8_t *buf, size_t
 {
     struct cli_input *input = arg;
     size_t num = peeked_take(input, buf, len);
-    if (num == 0) CLI_TRY(read_some(call, input->fd, buf, len, &num));
+    if (num == 0) CLI_TRY(read_some(call, input, buf, len, &num));
     if (input->copy != NULL) CLI_TRY(output_write(input->copy, call, input->len, (bulla_view){buf, num}));
     input->len += num;
     if (input->progress != NULL) cli_progress_add(input->progress, num);
@@ -187,20 +199,22 @@ bulla_status cli_write_at(bulla_call *call, int fd, uint64_t offset, bulla_view 
     return BULLA_OK;
 }
 
-/* Whoever shares the output with us may have made it non-blocking. */
-static void writable_wait(int fd)
+int cli_pipe_reopen(int fd)
 {
-    struct pollfd waiting = {.fd = fd, .events = POLLOUT};
-    (void)poll(&waiting, 1, WAIT_MS);
+    struct stat st;
+    char path[32];
+    if (fstat(fd, &st) != 0 || !S_ISFIFO(st.st_mode)) return -1;
+    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    return open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
 }
 
 static bulla_status write_on(bulla_call *call, int fd, bulla_view bytes)
 {
     while (bytes.len > 0) {
+        CLI_TRY(cli_call_check(call));
         ssize_t num = write(fd, bytes.data, bytes.len);
         if (num < 0 && (errno == EINTR || errno == EAGAIN)) {
-            if (errno == EAGAIN) writable_wait(fd);
-            CLI_TRY(bulla_call_check(call));
+            if (errno == EAGAIN) CLI_TRY(cli_ready_wait(call, fd, POLLOUT));
             continue;
         }
         if (num < 0) return cli_errno_fail(call, errno, "cannot write");

@@ -10,6 +10,14 @@
 /* What a failed system call means: the status for `code` (an errno), and "DOING: its text" in the call. */
 bulla_status cli_errno_fail(bulla_call *call, int code, const char *doing);
 
+/* Waits until `fd` can be read or written (POLLIN, POLLOUT) without waiting, in steps: a deadline does not end a read
+ * that waits in the kernel, and a signal only when it reaches the thread that waits. */
+bulla_status cli_ready_wait(bulla_call *call, int fd, short events);
+
+/* A descriptor of our own for the pipe that is open as `fd`, which does not wait when the pipe is full, and of which
+ * whoever shares `fd` sees nothing. -1 when `fd` is no pipe or that cannot be had. */
+int cli_pipe_reopen(int fd);
+
 /* All of a descriptor from its present position on. */
 struct cli_input {
     int fd;

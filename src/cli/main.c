@@ -18,6 +18,12 @@ static void on_signal(int number)
     bulla_call_cancel(running);
 }
 
+bulla_status cli_call_check(bulla_call *call)
+{
+    if (call != running && __atomic_load_n(&running->cancelled, __ATOMIC_ACQUIRE) != 0) bulla_call_cancel(call);
+    return bulla_call_check(call);
+}
+
 /* The first signal asks the work to end, without SA_RESTART so that waits end too; SA_RESETHAND lets the second kill.
  * A pipe whose reader is gone is an error of write, not a death. */
 static void catch_signals(bulla_call *call)

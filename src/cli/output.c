@@ -5,6 +5,8 @@
 #include "cli/shown.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <string.h>
 #include <unistd.h>
@@ -109,9 +111,11 @@ bulla_status cli_write(struct cli *cli, int fd, const void *data, size_t len)
     if (fd == STDOUT_FILENO) CLI_TRY(cli_flush(cli));
     const uint8_t *rest = data;
     while (len != 0) {
-        ssize_t num = write(fd, rest, len);
-        if (num < 0 && errno != EINTR) return cli_errno(cli, fd == STDOUT_FILENO ? "standard output" : "write");
-        CLI_TRY(bulla_call_check(&cli->call));
+        CLI_TRY(cli_ready_wait(&cli->call, fd, POLLOUT));
+        /* So much goes into a pipe that is ready without waiting (pipe(7)). */
+        ssize_t num = write(fd, rest, len < PIPE_BUF ? len : PIPE_BUF);
+        if (num < 0 && errno != EINTR && errno != EAGAIN)
+            return cli_errno(cli, fd == STDOUT_FILENO ? "standard output" : "write");
         if (num < 0) continue;
         rest += num;
         len -= (size_t)num;

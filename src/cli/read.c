@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Small inputs, whole. */
-#include "cli/cli.h"
+#include "cli/fdio.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -32,9 +33,9 @@ static bulla_status read_all(struct cli *cli, int fd, const char *path, size_t m
     size_t cap = 0;
     for (;;) {
         if (bytes->len == cap) CLI_TRY(grow(cli, bytes, &cap, max));
+        CLI_TRY(cli_ready_wait(&cli->call, fd, POLLIN));
         ssize_t num = read(fd, bytes->data + bytes->len, cap - bytes->len);
-        if (num < 0 && errno != EINTR) return cli_errno(cli, path);
-        CLI_TRY(bulla_call_check(&cli->call));
+        if (num < 0 && errno != EINTR && errno != EAGAIN) return cli_errno(cli, path);
         if (num == 0) return BULLA_OK;
         if (num > 0) bytes->len += (size_t)num;
         if (bytes->len > max) return bulla_fail(&cli->call, BULLA_ELIMIT, "%s: longer than %zu bytes", path, max);

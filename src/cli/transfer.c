@@ -41,7 +41,8 @@ static bulla_status fail_incomplete(bulla_call *call, bulla_status status)
 
 static bulla_status to_stream(struct cli_transfer *transfer, const struct cli_task *task, struct cli_input *input)
 {
-    struct cli_output output = {.fd = task->out_fd};
+    CLI_AUTO(cli_fd_done) int pipe = cli_pipe_reopen(task->out_fd);
+    struct cli_output output = {.fd = pipe >= 0 ? pipe : task->out_fd};
     bulla_sink sink = cli_output_sink(&output);
     bulla_status status = transfer->copy(transfer, input, &sink, false);
     if (status == BULLA_OK) return tell(transfer, task, input, &output);

@@ -95,6 +95,46 @@ class Process(CommandTest):
             self.assertIn(b"(ECANCELLED)", child.stderr.read())
             self.assertEqual(self.names(), [])
 
+    def blocked(self, *args, **options):
+        """A command that waits for a pipe which nobody fills, or nobody empties."""
+        child = subprocess.Popen([BULLA, *args], cwd=self.dir, env=self.env, stderr=subprocess.PIPE, **options)
+        self.addCleanup(child.wait, 60)
+        self.addCleanup(child.stderr.close)
+        self.addCleanup(child.kill)
+        return child
+
+    def idle_pipes(self):
+        """A pipe that stays empty, and one of which nothing is read."""
+        ends = [os.pipe(), os.pipe()]
+        for end in (*ends[0], *ends[1]):
+            self.addCleanup(os.close, end)
+        return {"stdin": ends[0][0]}, {"stdin": subprocess.DEVNULL, "stdout": ends[1][1]}
+
+    def test_the_time_allowed_ends_what_waits_for_a_pipe(self):
+        self.encrypt("f", data=os.urandom(1 << 20))
+        empty, full = self.idle_pipes()
+        for args, options in ((("encrypt", "-r", self.key, "-o", "out"), empty), (("inspect",), empty),
+                              (("encrypt", "-r", self.key, "-o", "out", "-j4"), empty),
+                              (("--store", "s", "restore", "-"), empty),
+                              (("encrypt", "-r", self.key, "-o", "-", "f"), full),
+                              (("decrypt", "-r", self.key, "-o", "-", "-j4", "f.bulla"), full),
+                              (("random", "10000000"), full)):
+            child = self.blocked("--timeout", "1s", *args, **options)
+            self.assertEqual(child.wait(60), STOP, args)
+            self.assertIn(b"(EDEADLINE)", child.stderr.read())
+        self.assertEqual(self.names(), ["f", "f.bulla"])
+
+    def test_one_signal_ends_several_threads_that_wait_for_a_pipe(self):
+        self.encrypt("f", data=os.urandom(1 << 20))
+        empty, full = self.idle_pipes()
+        for args, options in ((("encrypt", "-r", self.key, "-o", "out", "-j4"), empty),
+                              (("encrypt", "-r", self.key, "-o", "-", "f"), full),
+                              (("decrypt", "-r", self.key, "-o", "-", "-j4", "f.bulla"), full)):
+            child = self.blocked(*args, **options)
+            self.wait_for(child)
+            child.terminate()
+            self.assertEqual(child.wait(60), STOP, args)
+
     def test_progress_is_told_in_lines_where_there_is_no_terminal(self):
         for options, expected in (((), rb"^encrypted: .* KiB, .* KiB/s\n$"), (("-q",), rb"^$"), (("--json",), rb"^[^/]*$")):
             child = subprocess.Popen([BULLA, "encrypt", "-r", self.key, "-f", "-o", "out", *options], cwd=self.dir,
