@@ -8,6 +8,7 @@
 #include "provider/address.h"
 #include "provider/azure_client.h"
 #include "provider/backends.h"
+#include "provider/forklock.h"
 #include "provider/innerwrap.h"
 
 #include <stdio.h>
@@ -25,19 +26,19 @@ static const char *const params[] = {"kms", NULL};
 
 static bool seen_take(bulla_azure_key *self, int64_t now, bulla_azurekv_key *out_key)
 {
-    (void)pthread_mutex_lock(&self->lock);
+    bulla_forklock_take();
     bool is_fresh = self->seen.until_ns != 0 && now < self->seen.until_ns;
     if (is_fresh) *out_key = self->seen.key;
-    (void)pthread_mutex_unlock(&self->lock);
+    bulla_forklock_give();
     return is_fresh;
 }
 
 static void seen_keep(bulla_azure_key *self, int64_t until_ns, const bulla_azurekv_key *key)
 {
-    (void)pthread_mutex_lock(&self->lock);
+    bulla_forklock_take();
     self->seen.until_ns = until_ns;
     self->seen.key = *key;
-    (void)pthread_mutex_unlock(&self->lock);
+    bulla_forklock_give();
 }
 
 /*
@@ -174,16 +175,15 @@ static void azure_purge(bulla_provider *provider, const bulla_purge *what)
 {
     bulla_azure_key *self = bulla_azure_key_of(provider);
     if (what->wrapped != NULL) return; /* no data key is kept here */
-    (void)pthread_mutex_lock(&self->lock);
+    bulla_forklock_take();
     self->seen.until_ns = 0;
-    (void)pthread_mutex_unlock(&self->lock);
+    bulla_forklock_give();
 }
 
 static void azure_destroy(bulla_provider *provider)
 {
     bulla_azure_key *self = bulla_azure_key_of(provider);
     bulla_client_unref(&self->client->base);
-    (void)pthread_mutex_destroy(&self->lock);
     bulla_free(self->env, self);
 }
 
@@ -265,7 +265,6 @@ static bulla_status azure_open(bulla_kms *kms, bulla_call *call, const bulla_kms
     bulla_provider_init(&self->base, &azure_ops);
     self->env = bulla_env_of(call);
     self->client = (bulla_azure_client *)(void *)BULLA_TAKE(client);
-    (void)pthread_mutex_init(&self->lock, NULL);
     BULLA_AUTO(bulla_provider) *provider = &self->base;
     BULLA_TRY(key_fill(self, call, &kid));
     *out_provider = BULLA_TAKE(provider);

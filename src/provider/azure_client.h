@@ -42,8 +42,7 @@ typedef struct bulla_azure_key {
     bulla_azure_vault *vault;        /* in client */
     char kid[BULLA_AZUREKV_MAX_KID]; /* without a version */
     char version[128];               /* to wrap under; empty: the current one */
-    pthread_mutex_t lock;            /* over seen */
-    bulla_azure_seen seen;
+    bulla_azure_seen seen;           /* under the forklock */
 } bulla_azure_key;
 
 static inline bulla_azure_key *bulla_azure_key_of(bulla_provider *provider)

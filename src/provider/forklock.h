@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One lock for what the threads of a process share of key stores: which clients there are, which credentials are in
- * use. It is held for a few operations at a time. While it is held nothing is allocated, logged or asked and no other
- * lock is taken, because a fork waits for it: so no child is born while it is taken, or while what it guards is half
- * done.
+ * use, what was seen of a key. It is held for a few operations at a time. While it is held nothing is allocated, logged
+ * or asked and no other lock is taken, because a fork waits for it: so no child is born while it is taken, or while
+ * what it guards is half done.
  */
 #ifndef BULLA_PROVIDER_FORKLOCK_H
 #define BULLA_PROVIDER_FORKLOCK_H
