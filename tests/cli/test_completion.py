@@ -77,7 +77,7 @@ class Completion(CommandTest):
     def test_files(self):
         (self.dir / "my file.pdf").touch()
         self.expect(("bulla encrypt my", r"bulla encrypt my\ file.pdf "), ("bulla encrypt -o my", r"bulla encrypt -o my\ file.pdf "),
-                    ("bulla --store ot", "bulla --store other/"), ("bulla version my", "bulla version my"))
+                    ("bulla --store oth", "bulla --store other/"), ("bulla version my", "bulla version my"))
 
 
 if __name__ == "__main__":
