@@ -34,5 +34,8 @@ install(FILES packaging/bulla.bash-completion RENAME bulla
   DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions COMPONENT command)
 install(DIRECTORY docs/man/ DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT command FILES_MATCHING PATTERN "*.1")
 install(DIRECTORY docs/man/ DESTINATION ${CMAKE_INSTALL_MANDIR}/man5 COMPONENT command FILES_MATCHING PATTERN "*.5")
-install(FILES packaging/bulla.bash-completion DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions
-  RENAME bulla COMPONENT command)
+# One page is of several verbs; it is found under the name of each.
+foreach(verb decrypt inspect rewrap repair)
+  file(WRITE ${PROJECT_BINARY_DIR}/man/bulla-${verb}.1 ".so man1/bulla-encrypt.1\n")
+  install(FILES ${PROJECT_BINARY_DIR}/man/bulla-${verb}.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT command)
+endforeach()

@@ -37,7 +37,7 @@ run "CMake, static" "$work/build/consumer_static"
 
 version=$("$prefix/bin/bulla" version)
 echo "command: $version"
-for file in include/bulla/bulla.h share/man/man1/bulla.1 share/bash-completion/completions/bulla; do
+for file in include/bulla/bulla.h share/man/man1/bulla.1 share/man/man1/bulla-decrypt.1 share/bash-completion/completions/bulla; do
     [ -s "$prefix/$file" ] || {
         echo "not installed: $file"
         exit 1
