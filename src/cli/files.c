@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -171,6 +172,40 @@ static bulla_status operands_check(const struct cli_files *files, int argc, char
     return BULLA_OK;
 }
 
+struct operand {
+    const char *path, *name;
+    size_t len; /* of the name, without slashes after it */
+};
+
+static int by_name(const void *left, const void *right)
+{
+    const struct operand *a = left, *b = right;
+    int order = memcmp(a->name, b->name, a->len < b->len ? a->len : b->len);
+    return order != 0 ? order : (a->len > b->len) - (a->len < b->len);
+}
+
+/* With --force the second of one name would take the place of the first, in silence. */
+static bulla_status names_check(const struct cli_files *files, int argc, char **argv)
+{
+    size_t num = (size_t)argc;
+    struct operand *operands = calloc(num, sizeof *operands);
+    if (operands == NULL) return bulla_fail(&files->cli->call, BULLA_ENOMEM, "no memory for the names");
+    for (size_t i = 0; i < num; i++) {
+        size_t begin = 0, end = 0;
+        cli_last_part(argv[i], &begin, &end);
+        operands[i] = (struct operand){argv[i], argv[i] + begin, end - begin};
+    }
+    qsort(operands, num, sizeof *operands, by_name);
+    bulla_status status = BULLA_OK;
+    for (size_t i = 1; i < num && status == BULLA_OK; i++)
+        if (by_name(&operands[i - 1], &operands[i]) == 0)
+            status = bulla_fail(&files->cli->call, BULLA_EINVAL,
+                                "%.80s and %.80s would have one result in %.80s: do them apart", operands[i - 1].path,
+                                operands[i].path, files->output);
+    free(operands);
+    return status;
+}
+
 /* Bytes of all operands; 0 when that is not known before the work is done. */
 static uint64_t total_of(const struct cli_files *files, int argc, char **argv)
 {
@@ -203,6 +238,7 @@ bulla_status cli_files_run(struct cli_files *files, int argc, char **argv)
     bool several = argc > 1;
     bool stream = argc == 0 || (argc == 1 && strcmp(argv[0], "-") == 0);
     CLI_TRY(operands_check(files, argc, argv));
+    if (several && files->output != NULL) CLI_TRY(names_check(files, argc, argv));
     cli_progress_begin(cli, &files->progress, files->done_word, total_of(files, argc, argv), true);
     if (stream) {
         bulla_status status = stream_do(files);

@@ -9,8 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Where the last part begins, and where it ends without the slashes that may follow. */
-static void last_part(const char *path, size_t *out_begin, size_t *out_end)
+void cli_last_part(const char *path, size_t *out_begin, size_t *out_end)
 {
     size_t end = strlen(path);
     while (end > 0 && path[end - 1] == '/')
@@ -25,7 +24,7 @@ static void last_part(const char *path, size_t *out_begin, size_t *out_end)
 bulla_status cli_base_name(bulla_call *call, const char *path, char *out_name)
 {
     size_t begin = 0, end = 0;
-    last_part(path, &begin, &end);
+    cli_last_part(path, &begin, &end);
     size_t len = end - begin;
     if (len > NAME_MAX) return bulla_fail(call, BULLA_ELIMIT, "a name is over %d bytes", NAME_MAX);
     bool dots = (len == 1 && path[begin] == '.') || (len == 2 && strncmp(path + begin, "..", 2) == 0);
@@ -51,7 +50,7 @@ bulla_status cli_place_open(bulla_call *call, const char *path, struct cli_place
     size_t begin = 0, end = 0, len = strlen(path);
     if (len >= sizeof place.path) return bulla_fail(call, BULLA_ELIMIT, "the path is over %d bytes", PATH_MAX - 1);
     CLI_TRY(cli_base_name(call, path, place.name));
-    last_part(path, &begin, &end);
+    cli_last_part(path, &begin, &end);
     memcpy(place.path, path, begin);
     CLI_TRY(folder_open(call, begin == 0 ? "." : place.path, &place.dir_fd));
     memcpy(place.path, path, len + 1);
@@ -83,7 +82,7 @@ bulla_status cli_place_open_beside(bulla_call *call, const char *path, const cha
 {
     char joined[PATH_MAX];
     size_t begin = 0, end = 0;
-    last_part(path, &begin, &end);
+    cli_last_part(path, &begin, &end);
     int len = folder != NULL ? snprintf(joined, sizeof joined, "%s/%s", folder, name)
                              : snprintf(joined, sizeof joined, "%.*s%s", (int)begin, path, name);
     if (len < 0 || (size_t)len >= sizeof joined) return bulla_fail(call, BULLA_ELIMIT, "the output's path is too long");

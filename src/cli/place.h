@@ -31,6 +31,9 @@ bulla_status cli_place_open_beside(bulla_call *call, const char *path, const cha
 
 void cli_place_done(struct cli_place *place);
 
+/* Where the last part of a path begins, and where it ends without the slashes that may follow. */
+void cli_last_part(const char *path, size_t *out_begin, size_t *out_end);
+
 /* The last part of a path, without slashes at its end, into NAME_MAX + 1 places. */
 bulla_status cli_base_name(bulla_call *call, const char *path, char *out_name);
 

@@ -456,6 +456,15 @@ class Trees(CommandTest):
         self.bulla("encrypt", "-r", self.key, "-R", "-o", "out", "f", "tree")
         self.assertEqual(self.names("out"), ["f.bulla", "tree.bulla"])
 
+    def test_several_of_one_name_do_not_replace_each_other(self):
+        for folder in ("a", "b"):
+            (self.dir / folder).mkdir()
+            (self.dir / folder / "f").write_bytes(folder.encode())
+        self.bulla("encrypt", "-r", self.key, "-f", "-R", "-o", "out", "a/f", "tree", "b/f", status=CALLER)
+        self.assertIn("would have one result in out", self.stderr)
+        self.assertNotIn("out", self.names())
+        self.bulla("encrypt", "-r", self.key, "a/f", "b/f")
+
     def test_deep_trees_end_with_an_error(self):
         path = self.dir / "deep"
         path.mkdir()
