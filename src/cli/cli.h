@@ -120,7 +120,11 @@ bulla_status cli_errno(struct cli *cli, const char *what);
  * file or key it is about. */
 void cli_report(struct cli *cli, const char *what);
 
-/* One line for people on standard error; nothing with --quiet. */
+/* An object in a line of its own on standard error: {WHAT: TEXT}, or with `level` {WHAT: {"level": …, "text": TEXT}}.
+ */
+void cli_json_say(const char *what, const char *level, const char *text);
+
+/* One line for people on standard error, or an object with --json; nothing with --quiet. */
 void cli_note(const struct cli *cli, const char *format, ...) BULLA_PRINTF(2, 3);
 
 /* Prints a JSON value on standard output and takes it; NULL is ENOMEM. */

@@ -12,6 +12,9 @@
 /* What a signal cancels; set once, before the handlers. */
 static bulla_call *running;
 
+/* Set before anything is logged. */
+static bool logs_json;
+
 static void on_signal(int number)
 {
     (void)number;
@@ -56,7 +59,10 @@ static void log_line(void *arg, bulla_log_level level, const char *line)
 {
     static const char *const names[] = {"error", "warning", "info", "debug"};
     (void)arg;
-    (void)fprintf(stderr, "bulla: %s: %s\n", names[level], line);
+    if (logs_json)
+        cli_json_say("log", names[level], line);
+    else
+        (void)fprintf(stderr, "bulla: %s: %s\n", names[level], line);
 }
 
 static bool has_color(bool terminal)
@@ -103,7 +109,7 @@ static bool asks_json(char **argv)
 static bulla_status run(struct cli *cli, int argc, char **argv, char **operands)
 {
     int num_operands = 0;
-    cli->json = asks_json(argv);
+    cli->json = logs_json = asks_json(argv);
     CLI_TRY(cli_parse(cli, argc, argv, operands, &num_operands));
     cli->json = cli_flag(cli, "json");
     if (cli_flag(cli, "help")) {

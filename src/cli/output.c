@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -78,15 +79,33 @@ void cli_report(struct cli *cli, const char *what)
     cli->misused = false;
 }
 
+void cli_json_say(const char *what, const char *level, const char *text)
+{
+    char shown[CLI_SHOWN];
+    text = cli_shown_text(text, true, shown, sizeof shown);
+    json_t *said = level == NULL ? json_pack("{s:s}", what, text)
+                                 : json_pack("{s:{s:s, s:s}}", what, "level", level, "text", text);
+    flockfile(stderr); /* logs come from any thread */
+    if (said != NULL && json_dumpf(said, stderr, JSON_COMPACT) == 0) (void)fputc('\n', stderr);
+    funlockfile(stderr);
+    json_decref(said);
+}
+
 void cli_note(const struct cli *cli, const char *format, ...)
 {
+    char *text = NULL;
     if (cli->quiet) return;
     (void)fflush(stdout);
     va_list args;
     va_start(args, format);
-    (void)vfprintf(stderr, format, args);
+    int len = vasprintf(&text, format, args);
     va_end(args);
-    (void)fputc('\n', stderr);
+    if (len < 0) return; /* no memory: what follows will say so */
+    if (cli->json)
+        cli_json_say("note", NULL, text);
+    else
+        (void)fprintf(stderr, "%s\n", text);
+    free(text);
 }
 
 bulla_status cli_json(struct cli *cli, json_t *take_value)

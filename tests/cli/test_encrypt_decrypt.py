@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """bulla encrypt and bulla decrypt: where results go, what is kept, what is refused, what is left."""
 import base64
+import json
 import os
 import pty
 import resource
@@ -455,6 +456,14 @@ class Trees(CommandTest):
         (self.dir / "f").write_bytes(b"f")
         self.bulla("encrypt", "-r", self.key, "-R", "-o", "out", "f", "tree")
         self.assertEqual(self.names("out"), ["f.bulla", "tree.bulla"])
+
+    def test_with_json_every_line_on_standard_error_is_an_object(self):
+        os.symlink("a", self.dir / "tree" / "link")
+        self.bulla("encrypt", "-vv", "--json", "-r", self.key, "-R", "-o", "out", "tree", "nothing", status=CALLER)
+        said = [json.loads(line) for line in self.stderr.splitlines()]
+        self.assertEqual([name for line in said for name in line], ["log", "note", "error", "note"])
+        self.assertEqual(said[0]["log"]["level"], "info")
+        self.assertIn("skipped: a symbolic link", said[1]["note"])
 
     def test_several_of_one_name_do_not_replace_each_other(self):
         for folder in ("a", "b"):
