@@ -32,7 +32,8 @@ struct bulla_env {
     /* Monotonic clock, nanoseconds from an arbitrary start, resolution of 10 ms or better: deadlines, cache ages. */
     int64_t (*ticks_ns)(void *arg);
 
-    /* Fills `out` with cryptographically strong random bytes. NULL: the built-in generator, drawn in batches. */
+    /* Fills `out` with cryptographically strong random bytes. NULL: the kernel for keys, the built-in generator for
+     * nonces and identifiers. */
     bulla_status (*random)(void *arg, uint8_t *out, size_t len);
 
     /* Value of an environment variable or NULL. NULL: the library reads no environment and `env:` addresses fail. */

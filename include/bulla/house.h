@@ -45,7 +45,7 @@ BULLA_API BULLA_MUST_USE bulla_status bulla_provider_open(bulla *house, bulla_ca
 BULLA_API const char *bulla_version(void);
 BULLA_API const char *bulla_aead_name(void);
 
-/* bulla_random fills `out` from the call's source of randomness. */
+/* bulla_random fills `out` from the call's source of randomness: nonces, identifiers. Keys: bulla_secret_random. */
 BULLA_API BULLA_MUST_USE bulla_status bulla_random(bulla_call *call, uint8_t *out, size_t len);
 
 #ifdef __cplusplus

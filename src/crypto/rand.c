@@ -13,6 +13,7 @@
 #include "base/secret.h"
 #include "crypto/ossl.h"
 
+#include <openssl/crypto.h>
 #include <openssl/rand.h>
 
 #include <errno.h>
@@ -57,11 +58,12 @@ static bulla_status draw_from_kernel(bulla_call *call, uint8_t *out, size_t len)
     return BULLA_OK;
 }
 
-/* A forked child asks the kernel alone: another thread may have held OpenSSL's generator when it was born. */
+/* A forked child asks the kernel alone: another thread may have held OpenSSL's generator when it was born. And so does
+ * who draws when the program ends and OpenSSL has cleaned up already: its generator would crash. */
 static bulla_status draw_from_openssl(uint8_t *out, size_t len)
 {
     BULLA_WIPED(uint8_t, fresh, STRENGTH / 8);
-    if (__atomic_load_n(&is_child, __ATOMIC_RELAXED)) return BULLA_EUNSUPPORTED;
+    if (__atomic_load_n(&is_child, __ATOMIC_RELAXED) || OPENSSL_init_crypto(0, NULL) != 1) return BULLA_EUNSUPPORTED;
     BULLA_OSSL_WORK(NULL);
     BULLA_TRY(draw_from_kernel(NULL, fresh, STRENGTH / 8));
     EVP_RAND_CTX *generator = RAND_get0_public(NULL);
@@ -144,13 +146,17 @@ bulla_status bulla_rand(bulla_call *call, uint8_t *out, size_t len)
     return draw_from_program(call, out, len);
 }
 
+bulla_status bulla_rand_key(bulla_call *call, uint8_t *out, size_t len)
+{
+    if (BULLA_LIKELY(bulla_env_of(call)->random == NULL)) return draw_from_kernel(call, out, len);
+    return draw_from_program(call, out, len);
+}
+
 bulla_status bulla_secret_random(bulla_call *call, size_t len, bulla_secret **out_secret)
 {
     BULLA_AUTO(bulla_secret) *secret = NULL;
     BULLA_TRY(bulla_secret_new(call, len, &secret));
-    uint8_t *out = bulla_secret_fill(secret);
-    BULLA_TRY(bulla_env_of(call)->random == NULL ? draw_from_kernel(call, out, len)
-                                                 : draw_from_program(call, out, len));
+    BULLA_TRY(bulla_rand_key(call, bulla_secret_fill(secret), len));
     *out_secret = BULLA_TAKE(secret);
     return BULLA_OK;
 }

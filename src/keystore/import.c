@@ -89,7 +89,7 @@ bulla_status bulla_store_import_begin(bulla_store *store, bulla_call *call, cons
     bulla_import import = {.expires_s = bulla_wall_s(call) + valid_s};
     if (valid_s < MIN_VALID_S || valid_s > MAX_VALID_S)
         return bulla_fail(call, BULLA_EINVAL, "an import is valid for %u to %u seconds", MIN_VALID_S, MAX_VALID_S);
-    BULLA_TRY(bulla_rand(call, token, sizeof token));
+    BULLA_TRY(bulla_rand_key(call, token, sizeof token));
     BULLA_TRY(bulla_rsa_generate(call, IMPORT_BITS, &rsa));
     BULLA_TRY(bulla_rsa_public_pem(call, rsa, import.public_pem, sizeof import.public_pem));
     BULLA_TRY(bulla_rsa_private_der(call, rsa, &der));

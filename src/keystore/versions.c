@@ -31,7 +31,7 @@ bulla_status bulla_version_add(bulla_store *store, bulla_call *call, const bulla
         return bulla_fail(call, BULLA_ELIMIT, "key \"%s\" has no numbers left for versions", row->name);
     BULLA_TRY(bulla_root_need(store, call));
     if (material.len != 0) return version_insert(store, call, row, material, now_s);
-    BULLA_TRY(bulla_rand(call, drawn, sizeof drawn));
+    BULLA_TRY(bulla_rand_key(call, drawn, sizeof drawn));
     return version_insert(store, call, row, bulla_view_of(drawn, sizeof drawn), now_s);
 }
 

@@ -15,7 +15,7 @@ typedef struct nh_state {
 
 bulla_status bulla_keyhash_init(bulla_call *call, bulla_keyhash *out_hash)
 {
-    return bulla_rand(call, (uint8_t *)out_hash, sizeof *out_hash);
+    return bulla_rand_key(call, (uint8_t *)out_hash, sizeof *out_hash);
 }
 
 static inline uint64_t load64(const uint8_t *at)

@@ -5,13 +5,25 @@
 #include "base/secret.h"
 #include "cmocka_all.h"
 
+#include <openssl/crypto.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 static bulla_call call;
+static size_t num_asked, len_asked; /* of the kernel; atomic */
+
+/* Stands before libc's. */
+ssize_t getrandom(void *out, size_t len, unsigned flags)
+{
+    __atomic_add_fetch(&num_asked, 1, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&len_asked, len, __ATOMIC_RELAXED);
+    return syscall(SYS_getrandom, out, len, flags);
+}
 
 static int start(void **state)
 {
@@ -200,6 +212,42 @@ static void test_random_secrets_have_their_length_and_differ(void **state)
     assert_null(none);
 }
 
+static void test_each_key_is_a_draw_of_its_own_from_the_kernel(void **state)
+{
+    (void)state;
+    uint8_t key[32];
+    BULLA_AUTO(bulla_secret) *secret = NULL;
+    assert_ok(bulla_rand(&call, key, sizeof key)); /* there is a batch */
+    size_t num = num_asked, len = len_asked;
+    assert_ok(bulla_rand_key(&call, key, sizeof key));
+    assert_ok(bulla_secret_random(&call, 32, &secret));
+    assert_int_equal(num_asked - num, 2);
+    assert_int_equal(len_asked - len, 64);
+}
+
+static void test_the_kernel_gives_nonces_a_part_of_each_batch_only(void **state)
+{
+    (void)state;
+    enum { NUM = 20000 };
+    uint8_t nonce[12];
+    assert_ok(bulla_rand(&call, nonce, sizeof nonce)); /* the first batch is all the kernel's */
+    size_t len = len_asked;
+    for (int i = 0; i < NUM; i++)
+        assert_ok(bulla_rand(&call, nonce, sizeof nonce));
+    assert_in_range(len_asked - len, NUM * sizeof nonce / 4096 * 32, NUM * sizeof nonce / 10);
+}
+
+/* As a thread may that goes on when main has returned. Nothing here can use OpenSSL afterwards. */
+static void test_nonces_are_drawn_when_openssl_has_cleaned_up(void **state)
+{
+    (void)state;
+    uint8_t before[16], after[16];
+    assert_true(draw_batches(before));
+    OPENSSL_cleanup();
+    assert_true(draw_batches(after));
+    assert_memory_not_equal(before, after, sizeof before);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -212,6 +260,9 @@ int main(void)
         cmocka_unit_test(test_the_programs_own_source_is_used_for_every_draw),
         cmocka_unit_test(test_a_source_that_fails_gives_no_key),
         cmocka_unit_test(test_random_secrets_have_their_length_and_differ),
+        cmocka_unit_test(test_each_key_is_a_draw_of_its_own_from_the_kernel),
+        cmocka_unit_test(test_the_kernel_gives_nonces_a_part_of_each_batch_only),
+        cmocka_unit_test(test_nonces_are_drawn_when_openssl_has_cleaned_up), /* the last */
     };
     return cmocka_run_group_tests(tests, start, NULL);
 }
