@@ -280,12 +280,15 @@ bulla_status bulla_login_send(bulla_call *call, const bulla_login_site *site, co
     return status;
 }
 
-static bulla_status login_status(int code)
+/* Metadata services answer 404 and 410 while they start or are upgraded, and so does what is no service that logs
+ * people in. One that is, and says in its words that the account is not there, has refused: that is no outage, which
+ * would let data keys outlive their time. */
+static bulla_status login_status(const bulla_login_site *site, int code, const bulla_oauth_error *error)
 {
+    bool is_gone = code == 404 || code == 410;
     if (code == 429) return BULLA_ETHROTTLED;
-    /* Metadata services answer 404 and 410 while they start or are upgraded. */
-    if (code >= 500 || code == 404 || code == 408 || code == 410) return BULLA_EUNAVAIL;
-    return code >= 400 ? BULLA_EAUTHN : BULLA_EUNAVAIL;
+    if (code >= 500 || code < 400 || code == 408) return BULLA_EUNAVAIL;
+    return is_gone && (site->is_local || error->code[0] == '\0') ? BULLA_EUNAVAIL : BULLA_EAUTHN;
 }
 
 bulla_status bulla_login_read(bulla_call *call, const bulla_login_site *site, const bulla_http_answer *answer,
@@ -301,9 +304,10 @@ bulla_status bulla_login_read(bulla_call *call, const bulla_login_site *site, co
                           site->store);
     }
     bulla_oauth_error_read(bulla_http_body(answer), &error);
-    bulla_status status = bulla_fail(
-        call, login_status(answer->code), "key store \"%s\": the login was refused with HTTP %d%s%s%s%s", site->store,
-        answer->code, error.code[0] != '\0' ? " " : "", error.code, error.text[0] != '\0' ? ": " : "", error.text);
+    bulla_status status =
+        bulla_fail(call, login_status(site, answer->code, &error),
+                   "key store \"%s\": the login was refused with HTTP %d%s%s%s%s", site->store, answer->code,
+                   error.code[0] != '\0' ? " " : "", error.code, error.text[0] != '\0' ? ": " : "", error.text);
     if (call != NULL) {
         call->native = answer->code;
         call->retry_after_ms = answer->retry_after_ms;

@@ -212,8 +212,10 @@ class GcpKms(Fake):
         if who is None:
             raise refusal("UNAUTHENTICATED", "Request had invalid authentication credentials.")
         delegates = DELEGATES.get(account)
+        if delegates is None:
+            raise refusal("NOT_FOUND", f"Not found; Gaia id not found for email {account}@{DOMAIN}")
         wanted = {"scope": [SCOPE], "lifetime": "3600s", **({"delegates": delegates} if delegates else {})}
-        if who not in ("user", "broad-app", "broad-federated") or delegates is None or request.json() != wanted:
+        if who not in ("user", "broad-app", "broad-federated") or request.json() != wanted:
             raise refusal("PERMISSION_DENIED", "Permission 'iam.serviceAccounts.getAccessToken' denied on resource.")
         self.count(f"impersonated {account}")
         return {"accessToken": self.tokens.grant(account, 3600), "expireTime": "2099-01-01T00:00:00Z"}

@@ -158,6 +158,37 @@ static void who_may_not_impersonate_or_not_log_in_is_refused(void **state)
     cloud_roundtrip(&c);
 }
 
+/* An outage would let data keys outlive their time: whoever takes the account away must not cause one. */
+static void an_account_that_is_gone_is_a_refusal_and_no_outage(void **state)
+{
+    (void)state;
+    char json[1024];
+    (void)snprintf(
+        json, sizeof json,
+        "{\"type\":\"impersonated_service_account\",\"service_account_impersonation_url\":\"%s/v1/projects/-/"
+        "serviceAccounts/gone@bulla-test.iam.gserviceaccount.com:generateAccessToken\","
+        "\"source_credentials\":{\"type\":\"authorized_user\",\"client_id\":\"user-client\","
+        "\"client_secret\":\"user-secret\",\"refresh_token\":\"1//user&refresh\",\"token_uri\":\"%s/token\"}}",
+        fact("GCP_ADDR"), fact("GCP_ADDR"));
+    open_with_text(json);
+    assert_status(cloud_wrap(&c), BULLA_EAUTHN);
+    assert_why(&c, "Gaia id not found");
+}
+
+/* What stands in the endpoint's place says nothing of the account. */
+static void a_page_in_the_place_of_the_token_endpoint_is_an_outage(void **state)
+{
+    (void)state;
+    char json[512];
+    (void)snprintf(json, sizeof json,
+                   "{\"type\":\"authorized_user\",\"client_id\":\"user-client\",\"client_secret\":\"user-secret\","
+                   "\"refresh_token\":\"1//user&refresh\",\"token_uri\":\"%s/elsewhere\"}",
+                   fact("GCP_ADDR"));
+    open_with_text(json);
+    assert_status(cloud_wrap(&c), BULLA_EUNAVAIL);
+    assert_why(&c, "HTTP 404");
+}
+
 /* --- identities of AWS --- */
 
 static void an_identity_of_aws_logs_in(void **state)
@@ -333,6 +364,8 @@ int main(void)
         TEST(a_service_account_impersonates_with_the_wider_scope),
         TEST(an_identity_of_aws_impersonates),
         TEST(who_may_not_impersonate_or_not_log_in_is_refused),
+        TEST(an_account_that_is_gone_is_a_refusal_and_no_outage),
+        TEST(a_page_in_the_place_of_the_token_endpoint_is_an_outage),
         TEST(an_identity_of_aws_logs_in),
         TEST(a_machine_of_aws_logs_in_with_its_role_and_region),
         TEST(a_wrong_key_of_aws_is_refused),
