@@ -222,12 +222,19 @@ static bool is_failure(bulla_status status)
     return class_ == BULLA_CLASS_RETRY || class_ == BULLA_CLASS_UNSURE;
 }
 
+/* Who is cancelled says nothing of the store, neither with a change whose outcome is unknown for that. */
+static bool is_left(const bulla_call *call, bulla_status status)
+{
+    return status == BULLA_ECANCELLED ||
+           (status == BULLA_EUNKNOWN && __atomic_load_n(&call->cancelled, __ATOMIC_ACQUIRE) != 0);
+}
+
 static void probe_end(breaker *self, const bulla_call *call, bulla_status status)
 {
-    if (is_failure(status))
+    if (is_left(call, status))
+        state_set(self, OPEN); /* the next request is the probe */
+    else if (is_failure(status))
         keep_open(self, call);
-    else if (status == BULLA_ECANCELLED)
-        state_set(self, OPEN); /* says nothing: the next request is the probe */
     else
         close_again(self, call, status);
     probe_give_back(self);
@@ -243,7 +250,7 @@ static bulla_status breaker_run(bulla_wrapper *wrapper, bulla_call *call, bulla_
         probe_end(self, call, status);
         return status;
     }
-    if (status == BULLA_ECANCELLED || admitted.era != __atomic_load_n(&self->era, __ATOMIC_ACQUIRE)) return status;
+    if (is_left(call, status) || admitted.era != __atomic_load_n(&self->era, __ATOMIC_ACQUIRE)) return status;
     int64_t at_ns = now_ns(self);
     bool failed = is_failure(status);
     window_count(self, at_ns, failed);

@@ -202,6 +202,36 @@ static void test_a_cancelled_probe_says_nothing(void **state)
     assert_closed();
 }
 
+static void cancel_it(void *arg)
+{
+    bulla_call_cancel(arg);
+}
+
+/* What a cancellation leaves unknown is no failure of the store's, of a probe as little as of others. */
+static void cancelled_times(int num)
+{
+    kit.script->hook = cancel_it;
+    kit.script->hook_arg = &kit.call;
+    for (int i = 0; i < num; i++) {
+        answer_times(BULLA_EUNKNOWN, 1);
+        kit.call.cancelled = 0;
+    }
+    kit.script->hook = NULL;
+}
+
+static void test_what_a_cancellation_leaves_unknown_says_nothing(void **state)
+{
+    (void)state;
+    breaker_open((bulla_breaker_options){.open_ms = 1000});
+    cancelled_times(20);
+    assert_closed();
+    answer_times(BULLA_EUNAVAIL, 9);
+    assert_open();
+    fake_env_advance_ms(&kit.fake, 1501);
+    cancelled_times(1);
+    assert_closed();
+}
+
 static void test_the_store_may_ask_for_a_longer_rest(void **state)
 {
     (void)state;
@@ -339,6 +369,7 @@ int main(void)
         WITH(test_a_probe_that_meets_somebody_else_lets_everybody_hear_of_it),
         WITH(test_a_probe_that_fails_opens_it_again),
         WITH(test_a_cancelled_probe_says_nothing),
+        WITH(test_what_a_cancellation_leaves_unknown_says_nothing),
         WITH(test_the_store_may_ask_for_a_longer_rest),
         WITH(test_one_probe_at_a_time),
         WITH(test_what_was_asked_before_it_closed_says_nothing_now),
