@@ -40,8 +40,8 @@ BULLA_API void bulla_call_init(bulla_call *call, const bulla_env *env);
 /* bulla_call_deadline_set lets the call run for at most `ms` milliseconds from now; 0 lifts the limit. */
 BULLA_API void bulla_call_deadline_set(bulla_call *call, uint32_t ms);
 
-/* bulla_call_cancel asks the running request to end with BULLA_ECANCELLED. Safe from any thread and from a signal
- * handler. */
+/* bulla_call_cancel asks the running request to end with BULLA_ECANCELLED, or with BULLA_EUNKNOWN when a store has been
+ * sent a change already (rotate, create). Safe from any thread and from a signal handler. */
 BULLA_API void bulla_call_cancel(bulla_call *call);
 
 /* bulla_call_check returns BULLA_ECANCELLED or BULLA_EDEADLINE when the request must end, else BULLA_OK. */

@@ -226,7 +226,7 @@ static void *cancel_soon(void *arg)
 static void *cancel_when_asked(void *arg)
 {
     (void)arg;
-    while (http_server_num_requests(kit.server) == 0)
+    for (int i = 0; i < 10000 && http_server_num_requests(kit.server) == 0; i++)
         (void)usleep(1000);
     bulla_call_cancel(&kit.call);
     return NULL;
