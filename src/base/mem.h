@@ -17,10 +17,12 @@ static inline const bulla_env *bulla_env_of(const bulla_call *call)
     return call != NULL && call->env != NULL ? call->env : bulla_env_default();
 }
 
+/* Seconds since 1970, from 1 on: 0 is "never" in what is kept, and a clock that is further back is wrong. */
 static inline int64_t bulla_wall_s(const bulla_call *call)
 {
     const bulla_env *env = bulla_env_of(call);
-    return env->wall_ns(env->arg) / 1000000000;
+    int64_t now_s = env->wall_ns(env->arg) / 1000000000;
+    return now_s > 0 ? now_s : 1;
 }
 
 /* Formats and logs a line when `level` is wanted. Never key bytes. */

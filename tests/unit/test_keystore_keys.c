@@ -172,6 +172,18 @@ static void test_a_disabled_key_neither_wraps_nor_unwraps_until_enabled(void **s
     kit_sound(self);
 }
 
+static void test_a_clock_before_1970_damages_nothing(void **state)
+{
+    kit *self = *state;
+    bulla_key_info info;
+    self->world.wall_ns = -INT64_C(86400000000000);
+    kit_key(self, "a");
+    assert_ok(bulla_key_rotate(self->house, &self->call, "a", NULL));
+    assert_ok(bulla_key_info_get(self->house, &self->call, "a", &info));
+    assert_true(info.created_s > 0 && info.rotated_s > 0); /* 0 is "never" */
+    kit_sound(self);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -190,6 +202,7 @@ int main(void)
                                         kit_teardown),
         cmocka_unit_test_setup_teardown(test_a_disabled_key_neither_wraps_nor_unwraps_until_enabled, kit_setup,
                                         kit_teardown),
+        cmocka_unit_test_setup_teardown(test_a_clock_before_1970_damages_nothing, kit_setup, kit_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
