@@ -127,9 +127,8 @@ static bulla_status delegates_write(const bulla_gcp_asker *asker, bulla_json_wri
 {
     char name[256];
     bulla_json_value list = bulla_json_get(asker->credentials, "delegates"), item = bulla_json_first(list);
-    bulla_json_kind kind = bulla_json_kind_of(list);
-    if (kind == BULLA_JSON_NONE || kind == BULLA_JSON_NULL) return BULLA_OK;
-    if (kind != BULLA_JSON_ARRAY || bulla_json_count(list) > MAX_DELEGATES)
+    if (!bulla_gcp_has(asker, "delegates")) return BULLA_OK;
+    if (bulla_json_kind_of(list) != BULLA_JSON_ARRAY || bulla_json_count(list) > MAX_DELEGATES)
         return bulla_gcp_missing(asker, "usable delegates: a list of 8 at most");
     if (bulla_json_count(list) == 0) return BULLA_OK;
     bulla_json_put_name(body, "delegates");

@@ -13,7 +13,8 @@ bulla_status bulla_gcp_missing(const bulla_gcp_asker *asker, const char *what)
 
 bool bulla_gcp_has(const bulla_gcp_asker *asker, const char *path)
 {
-    return bulla_json_kind_of(bulla_json_get(asker->credentials, path)) != BULLA_JSON_NONE;
+    bulla_json_kind kind = bulla_json_kind_of(bulla_json_get(asker->credentials, path));
+    return kind != BULLA_JSON_NONE && kind != BULLA_JSON_NULL; /* tools write null for what is not given */
 }
 
 bulla_status bulla_gcp_text_read(const bulla_gcp_asker *asker, const char *path, char *out, size_t cap)

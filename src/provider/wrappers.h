@@ -19,8 +19,8 @@ typedef struct bulla_wrapper_site {
     bulla_metrics *metrics;
 } bulla_wrapper_site;
 
-/* Asks again: BULLA_CLASS_RETRY always, BULLA_CLASS_UNSURE when the operation is idempotent; an unsure rotate is looked
- * up by describe and never repeated blindly. Waits end with the call's deadline and its cancellation. */
+/* Asks again: BULLA_CLASS_RETRY always, BULLA_CLASS_UNSURE when the operation is idempotent; an unsure rotate or create
+ * is looked up by describe and never repeated blindly. Waits end with the call's deadline and its cancellation. */
 BULLA_MUST_USE bulla_status bulla_retry_new(bulla_call *call, bulla_provider *inner, const bulla_retry_options *options,
                                             const bulla_wrapper_site *site, bulla_provider **out_provider);
 

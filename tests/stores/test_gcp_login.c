@@ -276,6 +276,8 @@ static void an_impersonation_that_cannot_work_says_why(void **state)
         {IMPERSONATED "}", BULLA_ECONFIG, "no source_credentials"},
         {IMPERSONATED ",\"source_credentials\":[]}", BULLA_ECONFIG, "no source_credentials"},
         {IMPERSONATED ",\"source_credentials\":{" USER "}}", BULLA_ECONFIG, "no source_credentials/client_secret"},
+        {IMPERSONATED ",\"source_credentials\":{" USER ",\"service_account_impersonation_url\":null}}", BULLA_ECONFIG,
+         "no source_credentials/client_secret"},
         {IMPERSONATED ",\"source_credentials\":{\"type\":\"gdch_service_account\"}}", BULLA_EUNSUPPORTED,
          "source_credentials of type \"gdch_service_account\""},
         {IMPERSONATED ",\"source_credentials\":" IMPERSONATED ",\"source_credentials\":{" USER "}}}",
@@ -330,6 +332,7 @@ static void a_source_of_aws_that_cannot_work_says_why(void **state)
          BULLA_ECONFIG, "not https://sts"},
         {AWS VERIFY "https://sts.{region}.amazonaws.com?Action=AssumeRole&Version=2011-06-15\"}}", BULLA_ECONFIG,
          "not https://sts"},
+        {EXTERNAL "\"environment_id\":null}}", BULLA_EUNSUPPORTED, "certificates or executables"}, /* as if left out */
         {EXTERNAL "\"executable\":{\"command\":\"/bin/true\"}}}", BULLA_EUNSUPPORTED, "certificates or executables"},
         {EXTERNAL "\"certificate\":{\"use_default_certificate_config\":true}}}", BULLA_EUNSUPPORTED,
          "certificates or executables"},
