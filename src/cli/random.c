@@ -8,32 +8,36 @@
 #define MAX_RANDOM (1ull << 40)
 #define CHUNK 3072u /* a multiple of three, so that base64 of the pieces is base64 of the whole */
 
-/* Random bytes become keys, so they are wiped like keys. */
+/* Random bytes become keys, so they are drawn and wiped like keys. */
 struct draw {
-    uint8_t bytes[CHUNK];
+    bulla_secret *bytes;
     char text[2 * CHUNK + 2];
 };
 
 static void draw_done(struct draw *draw)
 {
-    bulla_wipe(draw, sizeof *draw);
+    bulla_secret_unref(draw->bytes);
+    bulla_wipe(draw->text, sizeof draw->text);
+}
+
+static bulla_status write_piece(struct cli *cli, size_t len)
+{
+    CLI_AUTO(draw_done) struct draw draw = {.bytes = NULL};
+    CLI_TRY(bulla_secret_random(&cli->call, len, &draw.bytes));
+    const uint8_t *bytes = bulla_secret_borrow(draw.bytes).data;
+    if (cli_flag(cli, "raw")) return cli_write(cli, STDOUT_FILENO, bytes, len);
+    if (cli_flag(cli, "base64"))
+        cli_base64(bytes, len, draw.text);
+    else
+        cli_hex(bytes, len, draw.text);
+    return cli_write(cli, STDOUT_FILENO, draw.text, strlen(draw.text));
 }
 
 static bulla_status write_all(struct cli *cli, uint64_t left)
 {
-    CLI_AUTO(draw_done) struct draw draw;
-    bool raw = cli_flag(cli, "raw"), base64 = cli_flag(cli, "base64");
     while (left != 0) {
         size_t len = left < CHUNK ? (size_t)left : CHUNK;
-        CLI_TRY(bulla_random(&cli->call, draw.bytes, len));
-        if (base64)
-            cli_base64(draw.bytes, len, draw.text);
-        else
-            cli_hex(draw.bytes, len, draw.text);
-        if (raw)
-            CLI_TRY(cli_write(cli, STDOUT_FILENO, draw.bytes, len));
-        else
-            CLI_TRY(cli_write(cli, STDOUT_FILENO, draw.text, strlen(draw.text)));
+        CLI_TRY(write_piece(cli, len));
         left -= len;
     }
     return BULLA_OK;
@@ -78,7 +82,7 @@ const struct cli_verb cli_verb_random = {
     .operands = "N",
     .min_operands = 1,
     .max_operands = 1,
-    .details = "N bytes from the generator that also makes keys.\n",
+    .details = "N bytes from where keys come from too.\n",
     .examples = "  bulla random 32\n"
                 "  bulla random 32 --base64 > app.key\n",
     .options = options,

@@ -82,14 +82,17 @@ static bool path_of(const char *address, char out_path[PATH_MAX])
     return len != 0;
 }
 
+#define KEY_LEN 32u
+
 struct new_key {
-    uint8_t raw[32];
+    bulla_secret *raw;
     char text[48];
 };
 
 static void new_key_done(struct new_key *key)
 {
-    bulla_wipe(key, sizeof *key);
+    bulla_secret_unref(key->raw);
+    bulla_wipe(key->text, sizeof key->text);
 }
 
 /* That nothing is wrong with the address but the missing file: no key is to be made for one that cannot be used. */
@@ -112,10 +115,10 @@ bulla_status cli_root_key_create(struct cli *cli, const char *address, char out_
     if (errno != ENOENT) return cli_errno(cli, path);
     CLI_TRY(check_only_missing(cli, address));
 
-    CLI_AUTO(new_key_done) struct new_key key;
+    CLI_AUTO(new_key_done) struct new_key key = {.raw = NULL};
     CLI_TRY(cli_folders_create(cli, path, false));
-    CLI_TRY(bulla_random(&cli->call, key.raw, sizeof key.raw));
-    cli_base64(key.raw, sizeof key.raw, key.text);
+    CLI_TRY(bulla_secret_random(&cli->call, KEY_LEN, &key.raw));
+    cli_base64(bulla_secret_borrow(key.raw).data, KEY_LEN, key.text);
     size_t len = strlen(key.text);
     key.text[len++] = '\n';
     CLI_TRY(cli_save_bytes(cli, path, false, 0600, (bulla_view){(const uint8_t *)key.text, len}));
