@@ -42,7 +42,7 @@ static bulla_status config_load(struct cli *cli)
     const char *store = cli_value(cli, "store");
     if (store != NULL) CLI_TRY(bulla_config_set(cli->config, &cli->call, "keystore.path", store, "--store"));
     const bulla_settings *settings = bulla_config_settings(cli->config);
-    if (settings->log_level > cli->env.log_level) cli->env.log_level = settings->log_level;
+    if (!cli->quiet && settings->log_level > cli->env.log_level) cli->env.log_level = settings->log_level;
     return BULLA_OK;
 }
 

@@ -90,6 +90,7 @@ static void set_up(struct cli *cli)
 static bulla_status take_globals(struct cli *cli)
 {
     cli->quiet = cli_flag(cli, "quiet");
+    if (cli->quiet) cli->env.log_level = BULLA_LOG_ERROR;
     if (cli_value_at(cli, "verbose", 0) != NULL) cli->env.log_level = BULLA_LOG_INFO;
     if (cli_value_at(cli, "verbose", 1) != NULL) cli->env.log_level = BULLA_LOG_DEBUG;
     uint64_t timeout = 0;

@@ -173,6 +173,14 @@ bulla_status bulla_stack_root_open(bulla *house, bulla_call *call, const char *a
     return uncached_open(house, call, &from, out_provider);
 }
 
+static void bare_warn(const bulla *house, const char *name, const char *address)
+{
+    const char *who = strcmp(name, "file") == 0  ? "whoever reads the file has the key"
+                      : strcmp(name, "env") == 0 ? "other processes of this user can read the key"
+                                                 : NULL;
+    if (who != NULL) bulla_log(house->env, BULLA_LOG_WARN, "fit for development, since %s: %.300s", who, address);
+}
+
 bulla_status bulla_stack_open(bulla *house, bulla_call *call, const char *address, bulla_provider **out_provider)
 {
     char resolved[BULLA_MAX_ADDRESS + 1];
@@ -181,6 +189,7 @@ bulla_status bulla_stack_open(bulla *house, bulla_call *call, const char *addres
     BULLA_TRY(bulla_stack_address(house, call, address, resolved));
     BULLA_TRY(target_find(house, call, resolved, &from));
     BULLA_TRY(uncached_open(house, call, &from, &backend));
+    bare_warn(house, bulla_provider_name(backend), resolved);
     const bulla_cache_options *options = cache_of(house, &from);
     if (options != NULL) BULLA_TRY(bulla_cache_new(call, backend, options, &cache));
     const bulla_guarded guarded = {cache == NULL ? backend : cache, cache};

@@ -38,8 +38,5 @@ bulla_status bulla_env_provider_open(void *arg, bulla_call *call, const char *ad
     BULLA_TRY(bulla_rawkey_name_parse(call, &parsed, "env", parsed.body, &name));
     BULLA_AUTO(bulla_secret) *key = NULL;
     BULLA_TRY(variable_read(call, parsed.body, &key));
-    BULLA_TRY(bulla_rawaes_open(call, BULLA_RAWAES_ENV, address, &name, key, out_provider));
-    bulla_log(bulla_env_of(call), BULLA_LOG_INFO,
-              "env:%s holds a master key: fit for development; other processes of this user can read it", parsed.body);
-    return BULLA_OK;
+    return bulla_rawaes_open(call, BULLA_RAWAES_ENV, address, &name, key, out_provider);
 }

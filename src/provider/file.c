@@ -65,8 +65,5 @@ bulla_status bulla_file_provider_open(void *arg, bulla_call *call, const char *a
     bulla_status status = key_read(call, &file, &key);
     bulla_keyfile_close(&file);
     BULLA_TRY(status);
-    BULLA_TRY(bulla_rawaes_open(call, BULLA_RAWAES_FILE, address, &name, key, out_provider));
-    bulla_log(bulla_env_of(call), BULLA_LOG_INFO,
-              "file:%s holds a master key: fit for development; whoever reads the file has the key", parsed.body);
-    return BULLA_OK;
+    return bulla_rawaes_open(call, BULLA_RAWAES_FILE, address, &name, key, out_provider);
 }

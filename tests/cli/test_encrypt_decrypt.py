@@ -176,8 +176,13 @@ class OneFile(CommandTest):
 
     def test_success_is_silent(self):
         (self.dir / "f").write_bytes(b"x")
-        self.assertEqual(self.bulla("encrypt", "-r", self.key, "f"), b"")
+        self.assertEqual(self.bulla("encrypt", "-q", "-r", self.key, "f"), b"")
         self.assertEqual(self.stderr, "")
+
+    def test_a_key_in_a_file_is_said_to_be_for_development_and_no_more_is_said(self):
+        (self.dir / "f").write_bytes(b"x")
+        self.assertEqual(self.bulla("encrypt", "-r", self.key, "f"), b"")
+        self.assertRegex(self.stderr, r"\Abulla: warning: fit for development, .*: file:.*\n\Z")
 
 
 class Refusals(CommandTest):
@@ -462,7 +467,7 @@ class Trees(CommandTest):
         self.bulla("encrypt", "-vv", "--json", "-r", self.key, "-R", "-o", "out", "tree", "nothing", status=CALLER)
         said = [json.loads(line) for line in self.stderr.splitlines()]
         self.assertEqual([name for line in said for name in line], ["log", "note", "error", "note"])
-        self.assertEqual(said[0]["log"]["level"], "info")
+        self.assertEqual(said[0]["log"]["level"], "warning")
         self.assertIn("skipped: a symbolic link", said[1]["note"])
 
     def test_several_of_one_name_do_not_replace_each_other(self):

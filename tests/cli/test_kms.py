@@ -147,7 +147,7 @@ class Kms(CommandTest):
                        f"cache: {{enabled: true}}\nrecipients: ['{self.key}']\n")
         self.assertEqual(self.verify()["wrap"]["result"], "ok")
         self.assertEqual(self.vault.seen, [])
-        self.assertIn(self.key, self.bulla("stats", "cache").decode())
+        self.assertIn(self.key, self.bulla("stats", "cache", "-q").decode())
         self.assertEqual(self.stderr, "")
 
     def test_a_key_that_is_to_wrap_anew_opens_too(self):

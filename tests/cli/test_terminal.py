@@ -3,6 +3,7 @@
 """What is different on a terminal, what signals do, and what the process lets others see."""
 import os
 import pty
+import re
 import resource
 import select
 import shutil
@@ -148,6 +149,8 @@ class Process(CommandTest):
             said = child.stderr.read()
             child.stderr.close()
             self.assertEqual(child.wait(60), OK)
+            said, num = re.subn(rb"(?m)^.*fit for development.*\n", b"", said)
+            self.assertEqual(num, 0 if "-q" in options else 1)
             self.assertRegex(said, expected)
 
     def test_there_is_no_core_file(self):

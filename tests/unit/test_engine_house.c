@@ -71,6 +71,23 @@ static void test_a_scheme_of_ones_own_opens_providers_behind_the_guard(void **st
     bulla_provider_unref(provider);
 }
 
+static void test_a_key_that_lies_open_is_said_to_be_for_development(void **state)
+{
+    kit *self = *state;
+    const char *const addresses[] = {"env:MASTER", self->root}, *const words[] = {"can read the key: env:MASTER",
+                                                                                  "reads the file"};
+    fake_env_var_set(&self->world, "MASTER", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");
+    kit_key(self, "a"); /* under the same file, which is no news to who made the keystore */
+    assert_null(strstr(self->world.last_line, "development"));
+    for (size_t i = 0; i < BULLA_LEN(addresses); i++) {
+        bulla_provider *provider = kit_provider(self, addresses[i]);
+        assert_non_null(strstr(self->world.last_line, "for development"));
+        assert_non_null(strstr(self->world.last_line, words[i]));
+        assert_null(strstr(self->world.last_line, "AAECAw"));
+        bulla_provider_unref(provider);
+    }
+}
+
 static void test_a_provider_outlives_the_house_that_opened_it(void **state)
 {
     kit *self = *state;
@@ -433,6 +450,7 @@ int main(void)
         TEST(test_a_house_without_a_keystore_says_so),
         TEST(test_options_that_cannot_be_right_are_refused),
         TEST(test_a_scheme_of_ones_own_opens_providers_behind_the_guard),
+        TEST(test_a_key_that_lies_open_is_said_to_be_for_development),
         TEST(test_a_provider_outlives_the_house_that_opened_it),
         TEST(test_a_key_that_is_stopped_is_out_of_every_cache_of_the_house),
         TEST(test_a_rotation_that_may_have_happened_is_seen_by_every_cache_of_the_house),
