@@ -3,29 +3,19 @@
 #include "provider/gcp_client.h"
 
 #include "base/bytes.h"
+#include "base/wait.h"
+#include "provider/request.h"
 #include "wire/uri.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <time.h>
 
 #define MAX_PAGES 200u
 #define MAX_LISTED 10000u
-#define GENERATION_LOOKS 50u /* at a version that is being generated, 200 ms apart */
-#define LOOK_SLICES 10u
-#define LOOK_SLICE_NS 20000000
+#define GENERATION_LOOKS 50u /* at a version that is being generated */
+#define LOOK_NS INT64_C(200000000)
 
 /* --- rotation --- */
-
-static bulla_status pause_for_generation(bulla_call *call)
-{
-    static const struct timespec slice = {0, LOOK_SLICE_NS};
-    for (unsigned i = 0; i < LOOK_SLICES; i++) {
-        BULLA_TRY(bulla_call_check(call));
-        (void)nanosleep(&slice, NULL);
-    }
-    return BULLA_OK;
-}
 
 /* A version of an HSM key is not there at once. */
 static bulla_status generation_await(const bulla_gcp_key *self, bulla_call *call, bulla_gcpkms_version *version)
@@ -36,14 +26,14 @@ static bulla_status generation_await(const bulla_gcp_key *self, bulla_call *call
     const bulla_gcp_request request = {"GET", "rotate", url, {NULL, 0}, true};
     for (unsigned looks = 0; version->state == BULLA_GCPKMS_PENDING && looks < GENERATION_LOOKS; looks++) {
         BULLA_HTTP_ANSWER(answer);
-        BULLA_TRY(pause_for_generation(call));
+        BULLA_TRY(bulla_wait_until(call, call->env->ticks_ns(call->env->arg) + LOOK_NS));
         BULLA_TRY(bulla_gcp_send_ok(self, call, &request, &answer));
         BULLA_TRY(
             bulla_gcp_taken(self, call, &request, bulla_gcpkms_version_read(call, bulla_http_body(&answer), version)));
     }
     if (version->state == BULLA_GCPKMS_ENABLED) return BULLA_OK;
     return bulla_fail(call, BULLA_ESTATE,
-                      "key store \"%s\": version %" PRIu32 " was made but is not enabled yet; make it primary later",
+                      "key store \"%s\": version %" PRIu32 " is not enabled yet; make it primary later",
                       self->client->config->name, version->number);
 }
 
@@ -59,26 +49,36 @@ static bulla_status version_create(const bulla_gcp_key *self, bulla_call *call, 
                            bulla_gcpkms_version_read(call, bulla_http_body(&answer), out_version));
 }
 
-bulla_status bulla_gcp_rotate(bulla_provider *provider, bulla_call *call, uint32_t *out_version)
+static bulla_status version_promote(const bulla_gcp_key *self, bulla_call *call, bulla_gcpkms_version version)
 {
-    const bulla_gcp_key *self = bulla_gcp_key_of(provider);
     char body[64], url[BULLA_GCP_MAX_URL];
-    bulla_gcpkms_version version;
     bulla_gcpkms_key key;
     BULLA_HTTP_ANSWER(answer);
-    BULLA_TRY(version_create(self, call, &version));
     BULLA_TRY(generation_await(self, call, &version));
     BULLA_TRY(bulla_gcp_url_of(self, call, ":updatePrimaryVersion", url));
     (void)snprintf(body, sizeof body, "{\"cryptoKeyVersionId\":\"%" PRIu32 "\"}", version.number);
     const bulla_gcp_request request = {"POST", "rotate", url, bulla_view_text(body), true};
     BULLA_TRY(bulla_gcp_send_ok(self, call, &request, &answer));
     BULLA_TRY(bulla_gcp_taken(self, call, &request, bulla_gcpkms_key_read(call, bulla_http_body(&answer), &key)));
-    if (key.primary.number != version.number)
-        return bulla_fail(call, BULLA_EUNKNOWN,
-                          "key store \"%s\": version %" PRIu32 " was made, but %" PRIu32 " is the primary one",
-                          self->client->config->name, version.number, key.primary.number);
-    *out_version = version.number;
-    return BULLA_OK;
+    if (key.primary.number == version.number) return BULLA_OK;
+    return bulla_fail(call, BULLA_EUNKNOWN, "key store \"%s\": version %" PRIu32 " is the primary one",
+                      self->client->config->name, key.primary.number);
+}
+
+/* Once there is a version more, nothing has failed without effect: who repeated it would make one more still. */
+bulla_status bulla_gcp_rotate(bulla_provider *provider, bulla_call *call, uint32_t *out_version)
+{
+    const bulla_gcp_key *self = bulla_gcp_key_of(provider);
+    bulla_gcpkms_version version;
+    BULLA_TRY(version_create(self, call, &version));
+    bulla_status status = version_promote(self, call, version);
+    bulla_class class = bulla_status_class(status);
+    if (class == BULLA_CLASS_RETRY || class == BULLA_CLASS_STOP) call->status = status = BULLA_EUNKNOWN;
+    if (status == BULLA_OK)
+        *out_version = version.number;
+    else
+        bulla_why_add(call, "version %" PRIu32 " was made", version.number);
+    return status;
 }
 
 /* --- listing --- */

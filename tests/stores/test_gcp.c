@@ -163,6 +163,35 @@ static void a_lost_rotation_is_not_known(void **state)
     assert_int_equal(bulla_provider_idempotent(c.key) & BULLA_OP_ROTATE, 0);
 }
 
+static void cancel_it(void *arg, int64_t ns)
+{
+    (void)ns;
+    bulla_call_cancel(&((cloud *)arg)->call);
+}
+
+static void break_it(void *arg, int64_t ns)
+{
+    (void)ns;
+    ((cloud *)arg)->later_ns += 1000000000; /* the wait is over */
+    control("gcp fake unavailable=1");
+}
+
+static void a_rotation_that_stops_behind_the_new_version_is_not_known(void **state)
+{
+    (void)state;
+    uint32_t version = 0;
+    cloud_key(&c, fact("GCP_KEY"));
+    control("gcp fake generation_looks=9");
+    c.env.sleep_ns = cancel_it;
+    assert_status(bulla_provider_rotate(c.key, &c.call, &version), BULLA_EUNKNOWN);
+    assert_why(&c, "version 2 was made");
+    c.call.cancelled = 0;
+    c.env.sleep_ns = break_it;
+    assert_status(bulla_provider_rotate(c.key, &c.call, &version), BULLA_EUNKNOWN);
+    assert_why(&c, "version 3 was made");
+    assert_int_equal(version, 0);
+}
+
 static void a_version_of_the_address_wraps_and_no_other(void **state)
 {
     (void)state;
@@ -362,6 +391,7 @@ int main(void)
         TEST(states_and_missing_keys_are_told_apart),
         TEST(rotation_is_followed_and_old_keys_open),
         TEST(a_lost_rotation_is_not_known),
+        TEST(a_rotation_that_stops_behind_the_new_version_is_not_known),
         TEST(a_version_of_the_address_wraps_and_no_other),
         TEST(rights_that_are_missing_say_which_to_grant),
         TEST(a_token_is_kept_and_a_refused_one_replaced_once),
