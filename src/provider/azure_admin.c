@@ -143,7 +143,8 @@ bulla_status bulla_azure_rotate(bulla_provider *provider, bulla_call *call, uint
     const bulla_azure_request request = {"POST", "rotate", url, bulla_view_text(body), false};
     BULLA_TRY(bulla_azure_send_ok(self, call, &request, &answer));
     BULLA_TRY(bulla_azure_taken(self, call, &request, bulla_azurekv_key_read(call, bulla_http_body(&answer), &key)));
-    BULLA_TRY(bulla_azure_kid_check(self, call, key.kid));
+    if (bulla_azure_kid_check(self, call, key.kid) != BULLA_OK)
+        return call->status = BULLA_EUNKNOWN;              /* something was rotated: not to be asked for again */
     bulla_provider_purge(provider, (bulla_view){NULL, 0}); /* what was seen is the version before */
     if (versions_count(self, call, &key, &all) != BULLA_OK)
         return bulla_fail(call, BULLA_EUNKNOWN,

@@ -328,7 +328,9 @@ class AzureVault(Fake):
         if second == "versions":
             return self.page(request, [{"kid": version.kid, "attributes": version.attributes} for version in versions])
         if second == "rotate":
-            return self.add_version(name).bundle()
+            bundle = self.add_version(name).bundle()
+            bundle["key"]["kid"] = self.kid_said(bundle["key"]["kid"])
+            return bundle
         if second in ("wrapkey", "unwrapkey") and operation is None:
             second, operation = None, second
         version = versions[-1] if second is None else next((v for v in versions if v.kid.endswith("/" + second)), None)
@@ -358,8 +360,10 @@ class AzureVault(Fake):
             raise refusal(400, "BadParameter", "The parameter is incorrect.\r\n")
         if self.hit("flip"):
             result = bytes([result[0] ^ 1]) + result[1:]
-        kid = version.kid.replace("/app/", "/other/") if self.hit("lie_kid") else version.kid
-        return {"kid": kid, "value": encode64url(result)}
+        return {"kid": self.kid_said(version.kid), "value": encode64url(result)}
+
+    def kid_said(self, kid):
+        return kid.replace("/app/", "/other/") if self.hit("lie_kid") else kid
 
 
 if __name__ == "__main__":

@@ -174,6 +174,9 @@ static void a_lost_rotation_is_not_known(void **state)
     assert_status(bulla_provider_rotate(c.key, &c.call, &version), BULLA_EUNKNOWN);
     control("azure-fake fake html=1");
     assert_status(bulla_provider_rotate(c.key, &c.call, &version), BULLA_EUNKNOWN);
+    control("azure-fake fake lie_kid=1");
+    assert_status(bulla_provider_rotate(c.key, &c.call, &version), BULLA_EUNKNOWN);
+    assert_why(&c, "which was not asked for");
     assert_int_equal(version, 0);
 }
 
