@@ -65,9 +65,9 @@ bulla_status cli_input_take(bulla_call *call, int fd, struct cli_input *out_inpu
 bulla_status cli_input_open(bulla_call *call, int dir_fd, const char *name, int flags, bool any,
                             struct cli_input *out_input)
 {
-    /* O_NONBLOCK: a pipe that took a file's place must not hold the walk up. Regular files do not care. */
-    int wait = any ? 0 : O_NONBLOCK;
-    CLI_AUTO(cli_fd_done) int fd = openat(dir_fd, name, flags | wait | O_CLOEXEC | O_NOCTTY);
+    /* O_NONBLOCK: a pipe without a writer must hold up neither a walk, where it took a file's place, nor the end of the
+     * time allowed: whoever reads waits first. Regular files do not care. */
+    CLI_AUTO(cli_fd_done) int fd = openat(dir_fd, name, flags | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
     if (fd < 0 && errno == ELOOP && (flags & O_NOFOLLOW) != 0)
         return bulla_fail(call, BULLA_EINVAL, "is a symbolic link: name the file that it points to");
     if (fd < 0) return cli_errno_fail(call, errno, "cannot open");

@@ -7,7 +7,10 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
+
+#define PAUSE_MS 50 /* between two looks whether somebody reads a pipe */
 
 void cli_last_part(const char *path, size_t *out_begin, size_t *out_end)
 {
@@ -58,6 +61,20 @@ bulla_status cli_place_open(bulla_call *call, const char *path, struct cli_place
     return BULLA_OK;
 }
 
+/* A device, or a pipe as soon as somebody reads it. */
+static bulla_status taker_open(bulla_call *call, const char *path, bool is_pipe, int *out_fd)
+{
+    const struct timespec pause = {.tv_nsec = PAUSE_MS * 1000000};
+    int fd = -1;
+    do {
+        CLI_TRY(bulla_call_check(call));
+        fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+    } while (fd < 0 && is_pipe && errno == ENXIO && (nanosleep(&pause, NULL) == 0 || errno == EINTR));
+    if (fd < 0) return cli_errno_fail(call, errno, "cannot open the output");
+    *out_fd = fd;
+    return BULLA_OK;
+}
+
 bulla_status cli_place_open_output(bulla_call *call, const char *path, struct cli_place *out_place)
 {
     struct cli_place place = CLI_NO_PLACE;
@@ -67,8 +84,7 @@ bulla_status cli_place_open_output(bulla_call *call, const char *path, struct cl
         place.fd = STDOUT_FILENO;
         (void)snprintf(place.path, sizeof place.path, "standard output");
     } else if (stat(path, &st) == 0 && (S_ISCHR(st.st_mode) || S_ISFIFO(st.st_mode))) {
-        place.fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
-        if (place.fd < 0) return cli_errno_fail(call, errno, "cannot open the output");
+        CLI_TRY(taker_open(call, path, S_ISFIFO(st.st_mode), &place.fd));
         (void)snprintf(place.path, sizeof place.path, "%s", path);
     } else {
         return cli_place_open(call, path, out_place);

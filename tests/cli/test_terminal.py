@@ -113,17 +113,19 @@ class Process(CommandTest):
 
     def test_the_time_allowed_ends_what_waits_for_a_pipe(self):
         self.encrypt("f", data=os.urandom(1 << 20))
+        os.mkfifo(self.dir / "pipe")
         empty, full = self.idle_pipes()
         for args, options in ((("encrypt", "-r", self.key, "-o", "out"), empty), (("inspect",), empty),
                               (("encrypt", "-r", self.key, "-o", "out", "-j4"), empty),
                               (("--store", "s", "restore", "-"), empty),
                               (("encrypt", "-r", self.key, "-o", "-", "f"), full),
                               (("decrypt", "-r", self.key, "-o", "-", "-j4", "f.bulla"), full),
+                              (("inspect", "pipe"), empty), (("encrypt", "-r", self.key, "-o", "pipe", "f"), full),
                               (("random", "10000000"), full)):
             child = self.blocked("--timeout", "1s", *args, **options)
             self.assertEqual(child.wait(60), STOP, args)
             self.assertIn(b"(EDEADLINE)", child.stderr.read())
-        self.assertEqual(self.names(), ["f", "f.bulla"])
+        self.assertEqual(self.names(), ["f", "f.bulla", "pipe"])
 
     def test_one_signal_ends_several_threads_that_wait_for_a_pipe(self):
         self.encrypt("f", data=os.urandom(1 << 20))
