@@ -28,7 +28,7 @@ bulla_status cli_call_check(bulla_call *call)
 }
 
 /* The first signal asks the work to end, without SA_RESTART so that waits end too; SA_RESETHAND lets the second kill.
- * A pipe whose reader is gone is an error of write, not a death. */
+ * A pipe whose reader is gone, and a file over the limit of its size, are errors of write and not a death. */
 static void catch_signals(bulla_call *call)
 {
     running = call;
@@ -40,6 +40,7 @@ static void catch_signals(bulla_call *call)
     action.sa_handler = SIG_IGN;
     action.sa_flags = 0;
     (void)sigaction(SIGPIPE, &action, NULL);
+    (void)sigaction(SIGXFSZ, &action, NULL);
 }
 
 /* Keys are in this process: no core file, and no look into its memory by others of the same user. */

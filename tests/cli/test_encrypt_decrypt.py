@@ -269,6 +269,18 @@ class Refusals(CommandTest):
         self.bulla("encrypt", "-r", self.key, "closed/f", status=CALLER)
         self.assertEqual(self.names("closed"), ["f"])
 
+    def test_limit_of_a_files_size_is_an_error_and_no_death(self):
+        (self.dir / "f").write_bytes(bytes(1 << 20))
+        limit = (64 << 10, 64 << 10)
+
+        def limited():
+            signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+            resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+
+        self.bulla("encrypt", "-r", self.key, "f", status=FATAL, preexec_fn=limited)
+        self.assertIn("(ENOSPACE)", self.stderr)
+        self.assertEqual(self.names(), ["f"])
+
     def test_file_that_changes_is_not_kept(self):
         # A file of the kernel that has another time whenever it is looked at would do; a second writer does too.
         path = self.dir / "busy"
