@@ -31,7 +31,7 @@ extern "C" {
 
 /* What a purge is about. With `wrapped`: what that one was opened to with `context` is in doubt, as
  * bulla_provider_forget says; whoever keeps data keys asks again before that one is given out, and takes away no other.
- * Without: every data key that was opened with `key_id` (empty: all of them) is wiped. */
+ * Without: every data key that was opened with `key_id` (empty: all of them) is wiped. The slot calls no house. */
 typedef struct bulla_purge {
     bulla_view key_id;
     const bulla_wrapped *wrapped;
@@ -55,7 +55,7 @@ typedef struct bulla_provider_ops {
     bulla_status (*rewrap)(bulla_provider *provider, bulla_call *call, bulla_context *context,
                            const bulla_wrapped *wrapped, bulla_wrapped **out_wrapped); /* optional: unwrap, wrap */
     bulla_status (*rotate)(bulla_provider *provider, bulla_call *call, uint32_t *out_version);
-    void (*purge)(bulla_provider *provider, const bulla_purge *what);  /* optional; wrappers pass it on; no house */
+    void (*purge)(bulla_provider *provider, const bulla_purge *what);  /* optional; wrappers pass it on */
     void (*destroy)(bulla_provider *provider);                         /* last reference gone; required */
     bulla_status (*check)(bulla_provider *provider, bulla_call *call); /* optional: else describe */
     bulla_status (*list)(bulla_provider *provider, bulla_call *call, bulla_provider_visit visit, void *arg);

@@ -167,6 +167,11 @@ void bulla_aws_headers_done(bulla_aws_headers *headers);
 BULLA_MUST_USE bulla_status bulla_aws_headers_init(bulla_call *call, const bulla_aws_post *post,
                                                    bulla_aws_headers *headers);
 
+/* The value of the header Authorization, in a secret of its length: who has it has the request. */
+BULLA_MUST_USE bulla_status bulla_aws_authorize(bulla_call *call, bulla_aws_creds *signer,
+                                                const bulla_sigv4_request *request, const bulla_sigv4_scope *scope,
+                                                bulla_secret **out_authorization);
+
 /* Takes note of how far our clock is off by the answer's date; true when a refused request should be signed anew. */
 bool bulla_aws_skew_note(const bulla_call *call, int64_t *skew_s, const bulla_http_answer *answer, int64_t signed_s);
 /* The time by AWS's clocks. */

@@ -51,9 +51,20 @@ static void add(bulla_aws_headers *headers, const char *name, bulla_view value)
     headers->list[headers->num++] = (bulla_http_header){name, value};
 }
 
-static bulla_status sign(bulla_call *call, const bulla_aws_post *post, bulla_aws_headers *headers)
+bulla_status bulla_aws_authorize(bulla_call *call, bulla_aws_creds *signer, const bulla_sigv4_request *request,
+                                 const bulla_sigv4_scope *scope, bulla_secret **out_authorization)
 {
     BULLA_AUTO(bulla_secret) *key = NULL;
+    BULLA_WIPED(uint8_t, text, MAX_AUTHORIZATION);
+    bulla_writer writer = bulla_writer_of(text, MAX_AUTHORIZATION);
+    BULLA_TRY(bulla_aws_creds_key(signer, call, scope, &key));
+    BULLA_TRY(bulla_sigv4_authorization_write(call, request, scope, bulla_view_text(signer->value.access_key_id),
+                                              bulla_secret_borrow(key), &writer));
+    return bulla_secret_copy(call, bulla_view_of(text, writer.len), out_authorization);
+}
+
+static bulla_status sign(bulla_call *call, const bulla_aws_post *post, bulla_aws_headers *headers)
+{
     const bulla_sigv4_scope scope = {post->now_s, post->region, post->service};
     bulla_sigv4_header signed_headers[BULLA_LEN(headers->list) + 1] = {{"Host", bulla_view_text(headers->host)}};
     for (size_t i = 0; i < headers->num; i++)
@@ -63,12 +74,8 @@ static bulla_status sign(bulla_call *call, const bulla_aws_post *post, bulla_aws
                                          .headers = signed_headers,
                                          .num_headers = headers->num + 1,
                                          .body = post->body};
-    BULLA_TRY(bulla_aws_creds_key(post->signer, call, &scope, &key));
-    BULLA_TRY(bulla_secret_new(call, MAX_AUTHORIZATION, &headers->authorization));
-    bulla_writer writer = bulla_writer_of(bulla_secret_fill(headers->authorization), MAX_AUTHORIZATION);
-    BULLA_TRY(bulla_sigv4_authorization_write(
-        call, &request, &scope, bulla_view_text(post->signer->value.access_key_id), bulla_secret_borrow(key), &writer));
-    add(headers, "Authorization", bulla_view_of(writer.out, writer.len));
+    BULLA_TRY(bulla_aws_authorize(call, post->signer, &request, &scope, &headers->authorization));
+    add(headers, "Authorization", bulla_secret_borrow(headers->authorization));
     return BULLA_OK;
 }
 

@@ -14,7 +14,6 @@
 
 #define SOURCE "credential_source/"
 #define QUESTION "Action=GetCallerIdentity&Version=2011-06-15"
-#define MAX_AUTHORIZATION 1024u
 #define MAX_HEADERS 4u
 
 /* The request on its way to being a token. */
@@ -136,7 +135,6 @@ static void header_add(proof *self, const char *name, bulla_view value)
 static bulla_status sign(proof *self, const char *audience, int64_t now_s)
 {
     bulla_call *call = self->asker->call;
-    BULLA_AUTO(bulla_secret) *key = NULL;
     const bulla_sigv4_scope scope = {now_s, self->region, "sts"};
     bulla_sigv4_time_format(now_s, self->time);
     header_add(self, "host", bulla_view_text(self->host.host));
@@ -149,13 +147,7 @@ static bulla_status sign(proof *self, const char *audience, int64_t now_s)
                                          .query = bulla_view_text(QUESTION),
                                          .headers = self->headers,
                                          .num_headers = self->num_headers};
-    BULLA_TRY(bulla_aws_creds_key(self->creds, call, &scope, &key));
-    BULLA_AUTO(bulla_secret) *authorization = NULL;
-    BULLA_TRY(bulla_secret_new(call, MAX_AUTHORIZATION, &authorization));
-    bulla_writer writer = bulla_writer_of(bulla_secret_fill(authorization), MAX_AUTHORIZATION);
-    BULLA_TRY(bulla_sigv4_authorization_write(call, &request, &scope, bulla_view_text(self->creds->value.access_key_id),
-                                              bulla_secret_borrow(key), &writer));
-    return bulla_secret_copy(call, bulla_view_of(writer.out, writer.len), &self->authorization);
+    return bulla_aws_authorize(call, self->creds, &request, &scope, &self->authorization);
 }
 
 /* --- the token --- */
