@@ -156,13 +156,23 @@ static bulla_status padding_parse(bulla_call *call, const bulla_address *address
                       name);
 }
 
+/* The reader of PEM does not know whose text it reads. */
+static bulla_status fail_in_file(bulla_call *call, bulla_status status, const char *path)
+{
+    char why[sizeof call->why];
+    if (call == NULL) return status;
+    memcpy(why, call->why, sizeof why);
+    return bulla_fail(call, status, "key file \"%.100s\": %.130s", path, why);
+}
+
 /* Reads the key; a private one must be in a file that nobody else can read. */
 static bulla_status pem_read(bulla_call *call, const bulla_keyfile *file, bulla_rsa **out_rsa)
 {
     BULLA_AUTO(bulla_secret) *pem = NULL;
     BULLA_AUTO(bulla_rsa) *rsa = NULL;
     BULLA_TRY(bulla_keyfile_read(call, file, &pem));
-    BULLA_TRY(bulla_rsa_parse(call, bulla_secret_borrow(pem), &rsa));
+    bulla_status status = bulla_rsa_parse(call, bulla_secret_borrow(pem), &rsa);
+    if (status != BULLA_OK) return fail_in_file(call, status, file->path);
     if (bulla_rsa_is_private(rsa)) BULLA_TRY(bulla_keyfile_private_check(call, file));
     *out_rsa = BULLA_TAKE(rsa);
     return BULLA_OK;
