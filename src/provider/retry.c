@@ -190,7 +190,15 @@ static int is_there(retry *self, bulla_call *call)
     return status == BULLA_OK ? 1 : status == BULLA_ENOKEY ? 0 : -1;
 }
 
-/* As with a rotation: what was lost is looked up, and asked for again only when it has not happened after the wait. */
+/* As with a rotation: what was lost is looked up right away, and again after the wait. 0: it was not made. */
+static int find_made(retry *self, bulla_call *call, journey *trip, const bulla_failure *lost)
+{
+    int after = is_there(self, call);
+    if (after != 0) return after;
+    (void)bulla_failure_set(call, lost);
+    return next_try(self, call, trip, lost->status) == BULLA_OK ? is_there(self, call) : -1;
+}
+
 static bulla_status create(retry *self, bulla_call *call, bulla_request *request, journey *trip)
 {
     int before = is_there(self, call);
@@ -200,11 +208,12 @@ static bulla_status create(retry *self, bulla_call *call, bulla_request *request
         bool is_unsure = bulla_status_class(status) == BULLA_CLASS_UNSURE;
         if (status == BULLA_OK || (!is_unsure && !is_repeatable(self, request, status))) return status;
         if (is_unsure && before != 0) return status;
+        if (!is_unsure) {
+            BULLA_TRY(next_try(self, call, trip, status));
+            continue;
+        }
         bulla_failure lost = bulla_failure_of(call);
-        status = next_try(self, call, trip, status);
-        if (!is_unsure && status != BULLA_OK) return status;
-        if (!is_unsure) continue;
-        int after = status == BULLA_OK ? is_there(self, call) : -1;
+        int after = find_made(self, call, trip, &lost);
         if (after == 1) return BULLA_OK;
         if (after != 0) return bulla_failure_set(call, &lost);
     }

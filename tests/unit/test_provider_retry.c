@@ -308,7 +308,7 @@ static void test_a_key_that_was_not_made_is_asked_for_again(void **state)
 static void test_a_cancelled_search_for_a_key_says_that_nobody_knows(void **state)
 {
     (void)state;
-    maker store = {.makes = true};
+    maker store = {.makes = false};
     kit.fake.on_sleep = cancel_it;
     kit.fake.on_sleep_arg = &kit.call;
     assert_status(make_with(&store), BULLA_EUNKNOWN);
