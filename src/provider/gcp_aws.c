@@ -69,7 +69,8 @@ static bulla_status source_check(const bulla_gcp_asker *asker, const char **out_
     return metadata_check(asker, SOURCE "url", out_origin);
 }
 
-/* An availability zone is its region and a letter. */
+/* An availability zone is its region, which ends with a number, and a letter; a local zone, such as us-west-2-lax-1a,
+ * has more behind it. */
 static bulla_status zone_ask(const bulla_gcp_asker *asker, const bulla_aws_asker *aws, char *out, size_t cap)
 {
     char url[BULLA_GCP_MAX_LOGIN_URL];
@@ -83,8 +84,8 @@ static bulla_status zone_ask(const bulla_gcp_asker *asker, const bulla_aws_asker
     bulla_status status = bulla_aws_instance_text(aws, "region", path, out, cap);
     if (status != BULLA_OK) bulla_why_add(asker->call, "AWS_REGION is not set");
     BULLA_TRY(status);
-    size_t len = strlen(out);
-    if (out[len - 1] >= 'a' && out[len - 1] <= 'z') out[len - 1] = '\0';
+    size_t end = strcspn(out, "0123456789");
+    out[end + strspn(out + end, "0123456789")] = '\0';
     return BULLA_OK;
 }
 

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import sigv4
 
 QUERY = "Action=GetCallerIdentity&Version=2011-06-15"
-ZONE = "eu-central-1b"
+ZONE = "eu-central-1-ham-1a"  # a local one: its region is not just a letter away
 ROLE = "bulla-role"
 # Id: secret and session token. Blanks excepted, everything that may be in them is.
 KEYS = {"AKIABULLALASTING": ("s3cret/lasting+wJalrXUtnFEMI=", None),
