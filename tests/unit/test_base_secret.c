@@ -185,8 +185,7 @@ static void test_writing_past_a_secret_ends_the_process(void **state)
     pid_t child = fork();
     if (child == 0) {
         bulla_secret *secret = NULL;
-        (void)freopen("/dev/null", "w", stderr);
-        if (bulla_secret_new(NULL, 32, &secret) != BULLA_OK) _exit(1);
+        if (freopen("/dev/null", "w", stderr) == NULL || bulla_secret_new(NULL, 32, &secret) != BULLA_OK) _exit(1);
         volatile uint8_t *bytes = bulla_secret_fill(secret);
         bytes[32] ^= 1;
         bulla_secret_unref(secret);
