@@ -97,7 +97,8 @@ BULLA_API BULLA_MUST_USE bulla_status bulla_stream_finish(bulla_stream *stream, 
                                                           size_t cap, size_t *out_len, bool *out_done);
 
 /* Where bytes come from: fills `buf` with 1 to `len` bytes and sets *out_len; 0 means the end. Copies by several
- * threads call it from each of them, but never twice at once. */
+ * threads call it from each of them, but never twice at once; `call` is then the thread's own, which a cancellation
+ * reaches between chunks: a source or sink that may wait long also looks at the call that the program gave. */
 typedef struct bulla_source {
     bulla_status (*read)(void *arg, bulla_call *call, uint8_t *buf, size_t len, size_t *out_len);
     void *arg;
