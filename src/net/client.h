@@ -18,7 +18,7 @@
 typedef struct bulla_conn {
     struct bulla_conn *next; /* idle: the one that was used before it */
     bulla_http *http;
-    CURL *easy;
+    CURL *easy; /* NULL: none now */
     CURLM *multi;
     int64_t idle_since_ns;
     char origin[272];                /* scheme://host:port it was last used for */
@@ -88,6 +88,11 @@ void bulla_conn_detach(bulla_conn *conn);
 
 BULLA_MUST_USE bulla_status bulla_request_check(bulla_call *call, const bulla_http_request *request,
                                                 bulla_http_plan *out_plan);
+/* The handle that a connection's request is put on, when there is none, and its end. The connection itself outlives it.
+ */
+BULLA_MUST_USE bulla_status bulla_conn_handle(bulla_conn *conn, bulla_call *call);
+void bulla_conn_handle_free(bulla_conn *conn);
+
 /* Puts a request on a connection's handle, and takes it off again. */
 BULLA_MUST_USE bulla_status bulla_request_set(bulla_conn *conn, bulla_call *call, const bulla_http_plan *plan);
 void bulla_request_done(bulla_conn *conn);

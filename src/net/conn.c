@@ -151,6 +151,23 @@ static bool set_tls(bulla_conn *conn, const bulla_curl *curl)
     return is_set;
 }
 
+bulla_status bulla_conn_handle(bulla_conn *conn, bulla_call *call)
+{
+    const bulla_curl *curl = conn->http->curl;
+    if (conn->easy != NULL) return BULLA_OK;
+    conn->easy = curl->easy_init();
+    if (conn->easy != NULL && set_callbacks(conn, curl) && set_manners(conn, curl) && set_tls(conn, curl))
+        return BULLA_OK;
+    bulla_conn_handle_free(conn);
+    return bulla_fail(call, BULLA_ENOMEM, "store %s: libcurl has no memory for a connection", conn->http->store);
+}
+
+void bulla_conn_handle_free(bulla_conn *conn)
+{
+    if (conn->easy != NULL) conn->http->curl->easy_cleanup(conn->easy);
+    conn->easy = NULL;
+}
+
 bulla_status bulla_conn_new(bulla_http *http, bulla_call *call, bulla_conn **out_conn)
 {
     void *memory = NULL;
@@ -160,10 +177,8 @@ bulla_status bulla_conn_new(bulla_http *http, bulla_call *call, bulla_conn **out
     conn->http = http;
     for (size_t i = 0; i < BULLA_CONN_SOCKETS; i++)
         conn->sockets[i] = -1;
-    conn->easy = curl->easy_init();
     conn->multi = curl->multi_init();
-    if (conn->easy == NULL || conn->multi == NULL || !set_callbacks(conn, curl) || !set_manners(conn, curl) ||
-        !set_tls(conn, curl) || curl->multi_setopt(conn->multi, CURLMOPT_MAXCONNECTS, 1L) != CURLM_OK) {
+    if (conn->multi == NULL || curl->multi_setopt(conn->multi, CURLMOPT_MAXCONNECTS, 1L) != CURLM_OK) {
         bulla_conn_free(conn);
         return bulla_fail(call, BULLA_ENOMEM, "store %s: libcurl has no memory for a connection", http->store);
     }
@@ -175,7 +190,7 @@ void bulla_conn_free(bulla_conn *conn)
 {
     const bulla_curl *curl = conn->http->curl;
     if (conn->multi != NULL) (void)curl->multi_cleanup(conn->multi);
-    if (conn->easy != NULL) curl->easy_cleanup(conn->easy);
+    bulla_conn_handle_free(conn);
     bulla_secret_unref(conn->lines);
     bulla_secret_unref(conn->body);
     bulla_free(conn->http->env, conn);

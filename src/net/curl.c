@@ -11,6 +11,7 @@
 
 #define LIBRARY "libcurl.so.4"
 #define OLDEST 0x075800 /* 7.88: a name that does not resolve ends with the request, not with the resolver */
+#define KEEPS_SENT 0x080700u
 
 static bulla_curl loaded;
 static char missing[160]; /* why it is not loaded; empty: it is */
@@ -99,6 +100,7 @@ static void load_library(void)
     const curl_version_info_data *info = loaded.version_info(CURLVERSION_NOW);
     if (info->version_num < OLDEST || (info->features & CURL_VERSION_SSL) == 0) return;
     find_openssl(library, info);
+    loaded.keeps_sent = info->version_num >= KEEPS_SENT;
     (void)snprintf(missing, sizeof missing, "it could not be initialised");
     if (init_library()) missing[0] = '\0';
 }

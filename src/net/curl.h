@@ -33,7 +33,8 @@ typedef struct bulla_curl {
     /* SSL_CTX_set_options and SSL_CTX_set_keylog_callback of the OpenSSL that libcurl stands on; NULL: on another. */
     uint64_t (*tls_options_set)(void *context, uint64_t options);
     void (*tls_keylog_set)(void *context, void (*write)(void));
-    bool wipes; /* its heap goes through base/heap.h; false: the program had initialised it before */
+    bool keeps_sent; /* since 8.7: what was sent lies in a handle's memory until the handle goes */
+    bool wipes;      /* its heap goes through base/heap.h; false: the program had initialised it before */
 } bulla_curl;
 
 /* The one table. Errors: EUNAVAIL with what to install. Any thread. */

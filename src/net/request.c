@@ -204,6 +204,7 @@ bulla_status bulla_request_set(bulla_conn *conn, bulla_call *call, const bulla_h
     conn->failed = BULLA_OK;
     conn->num_refused = bulla_curl_num_refused();
     conn->error[0] = '\0';
+    BULLA_TRY(bulla_conn_handle(conn, call));
     BULLA_TRY(reserve(call, FIRST_BODY, &conn->body));
     BULLA_TRY(write_lines(conn, call, plan));
     if (http->server_name != NULL)
@@ -225,8 +226,12 @@ static void wipe_used(bulla_secret *secret, size_t len)
 void bulla_request_done(bulla_conn *conn)
 {
     const bulla_curl *curl = conn->http->curl;
-    (void)curl->easy_setopt(conn->easy, CURLOPT_POSTFIELDS, NULL);
-    (void)curl->easy_setopt(conn->easy, CURLOPT_HTTPHEADER, NULL);
+    if (curl->keeps_sent)
+        bulla_conn_handle_free(conn);
+    else {
+        (void)curl->easy_setopt(conn->easy, CURLOPT_POSTFIELDS, NULL);
+        (void)curl->easy_setopt(conn->easy, CURLOPT_HTTPHEADER, NULL);
+    }
     wipe_used(conn->lines, conn->lines_len);
     if (bulla_secret_borrow(conn->body).len > FIRST_BODY) {
         bulla_secret_unref(conn->body);
